@@ -1,0 +1,16 @@
+"""`headrace down`."""
+
+import click
+
+from headrace.cli.common import Invocation, common_options
+
+
+@click.command()
+@click.option("--timeout", "timeout_seconds", default=120.0, show_default=True, help="Longest wait, in seconds.")
+@common_options
+def command(call: Invocation, timeout_seconds: float) -> None:
+    """Stop the local stack of a project, feature jobs with a savepoint, and return when all has ended."""
+    from headrace.stack.up import stop_stack
+
+    stop_stack(call.project.folders, timeout_seconds=timeout_seconds)
+    call.output.data({"phase": "stopped"}, f"{call.project.settings.name} is down")

@@ -1,0 +1,124 @@
+"""A headrace project: a folder of declarations, its settings, and the way to its running stack."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from headrace_ingestion.contract import Contract, load_contracts
+from headrace_ingestion.documents import read_document
+from headrace_ingestion.errors import DeclarationError
+from headrace_ingestion.settings import KafkaConnection
+
+from headrace.settings import FILE_NAME, Settings, load_settings
+from headrace.stack.errors import NotRunningError
+from headrace.stack.folders import StackFolders
+from headrace.stack.state import running_state
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder that was found and whose settings are valid. Declarations are read when they are asked for.
+
+    Attributes:
+        folder: The project folder, absolute.
+        settings: Its settings.
+    """
+
+    folder: Path
+    settings: Settings
+
+    @property
+    def folders(self) -> StackFolders:
+        """Where the project's stack keeps things."""
+        return StackFolders(self.folder)
+
+    @cached_property
+    def contracts(self) -> dict[str, Contract]:
+        """The events by name, from `events/*.yaml`.
+
+        Raises:
+            DeclarationError: A contract is wrong.
+        """
+        return load_contracts(self.folder / "events", root=self.folder)
+
+    @property
+    def view_files(self) -> list[Path]:
+        """Files that declare views, by name."""
+        return sorted((self.folder / "features").glob("*.yaml"))
+
+    @property
+    def model_files(self) -> list[Path]:
+        """Files that declare models, by name."""
+        return sorted((self.folder / "models").glob("*.yaml"))
+
+    @property
+    def job_groups(self) -> tuple[str, ...]:
+        """Names of the feature jobs: one for each pair of event and key that a view reads, `call.subscriber_id`."""
+        pairs = {(str(view.get("source")), str(view.get("key"))) for view in map(self._data, self.view_files)}
+        return tuple(f"{source}.{key}" for source, key in sorted(pairs))
+
+    def connection(self) -> KafkaConnection:
+        """Return the connection to the brokers: those of the settings, or the embedded one of the running stack.
+
+        Raises:
+            NotRunningError: The settings name no brokers, and the stack of this project is down.
+        """
+        kafka = self.settings.kafka
+        servers = kafka.bootstrap_servers
+        if servers is None:
+            state = running_state(self.folders)
+            if state is None or not state.bootstrap_servers:
+                raise not_running(self.folder)
+            servers = state.bootstrap_servers
+        return kafka.connection(servers)
+
+    def _data(self, path: Path) -> Mapping[str, object]:
+        return read_document(path, root=self.folder).data
+
+
+def open_project(
+    folder: str | Path | None = None,
+    *,
+    flags: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Project:
+    """Return the project in `folder`, or in the nearest folder above the current one.
+
+    Args:
+        folder: The project folder. None looks for `headrace.yaml` from the current folder upward, as git does.
+        flags: Dotted name of a setting → its text; stronger than environment and file.
+        environ: The environment; the process's own when None.
+
+    Raises:
+        DeclarationError: There is no `headrace.yaml`, or it is wrong.
+        SettingsError: A flag or a variable of the environment is wrong.
+    """
+    found = _project_above(Path.cwd()) if folder is None else Path(folder).absolute()
+    if not (found / FILE_NAME).is_file():
+        raise DeclarationError(
+            f"{folder} is no headrace project",
+            {"expected": f"the file {FILE_NAME} in it", "where": str(found)},
+            f"headrace init {folder}",
+        )
+    return Project(found, load_settings(found, flags=flags, environ=environ))
+
+
+def _project_above(start: Path) -> Path:
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder
+    raise DeclarationError(
+        "no headrace project is here",
+        {"expected": f"the file {FILE_NAME} in this folder or in one above", "where": str(start)},
+        "headrace init DIR, or --project DIR",
+    )
+
+
+def not_running(folder: Path) -> NotRunningError:
+    """Return the error of what needs a running stack when there is none."""
+    return NotRunningError(
+        "the stack of this project is not running",
+        {"where": str(folder)},
+        f"headrace up --detach --project {folder}",
+    )

@@ -1,0 +1,71 @@
+"""Where the stack of a project keeps things: everything below one folder of the project."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER_NAME = ".headrace"
+
+
+@dataclass(frozen=True, slots=True)
+class StackFolders:
+    """The folders and files of one project's stack. Nothing is made by asking for a path."""
+
+    project: Path
+
+    @property
+    def root(self) -> Path:
+        """Everything that the stack writes."""
+        return self.project / FOLDER_NAME
+
+    @property
+    def kafka(self) -> Path:
+        """Configuration and data of the embedded broker."""
+        return self.root / "kafka"
+
+    @property
+    def flink(self) -> Path:
+        """Checkpoints and savepoints of embedded jobs."""
+        return self.root / "flink"
+
+    @property
+    def lake(self) -> Path:
+        """Delta tables."""
+        return self.root / "lake"
+
+    @property
+    def online(self) -> Path:
+        """The SQLite online store."""
+        return self.root / "online"
+
+    @property
+    def mlflow(self) -> Path:
+        """Runs, models and artifacts."""
+        return self.root / "mlflow"
+
+    @property
+    def run(self) -> Path:
+        """State of the running stack; empty of meaning when it is down."""
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One log file a process."""
+        return self.root / "logs"
+
+    @property
+    def state_file(self) -> Path:
+        """What runs now, as JSON."""
+        return self.run / "state.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked by the supervisor for as long as it lives."""
+        return self.run / "lock"
+
+    def ready_file(self, process: str) -> Path:
+        """Written by a process when it does its work; holds facts about it as JSON."""
+        return self.run / f"{process}.ready"
+
+    def log_file(self, process: str) -> Path:
+        """What the process printed since it was first started by this supervisor."""
+        return self.logs / f"{process}.log"

@@ -1,0 +1,22 @@
+"""A leash: a process that holds it ends when its parent does, even when the parent was killed with -9."""
+
+import os
+import threading
+
+_TERMINATED = 143
+_STDIN = 0
+
+
+def hold_leash() -> None:
+    """End this process, at once, when its standard input ends. The parent must hold the other end of a pipe open."""
+    threading.Thread(target=_exit_at_end_of_input, name="leash", daemon=True).start()
+
+
+def _exit_at_end_of_input() -> None:
+    try:
+        while os.read(_STDIN, 64):
+            pass
+    except OSError:
+        pass  # a closed or broken input is the end of it, too
+    # Not sys.exit: this is no main thread, and clean-up may wait for what is gone.
+    os._exit(_TERMINATED)

@@ -1,0 +1,82 @@
+"""What becomes of an event after `send`: its delivery, and the sums over all of them."""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+from headrace_ingestion.errors import DeliveryError
+from headrace_ingestion.transport import DeliveryReport, OutgoingRecord
+
+
+class Counters(NamedTuple):
+    """What a producer has done so far.
+
+    Attributes:
+        sent: Events accepted by `send`.
+        delivered: Those that the broker acknowledged.
+        failed: Those that were given up, each with an error in its delivery.
+        queued: Those that have no answer yet: sent = delivered + failed + queued.
+        refused: Events that `send` refused because they break their contract; not among the sent.
+    """
+
+    sent: int
+    delivered: int
+    failed: int
+    queued: int
+    refused: int
+
+
+class FlushResult(NamedTuple):
+    """What became of the events that had no answer when `flush` was called.
+
+    Attributes:
+        delivered: Acknowledged by the broker.
+        failed: Given up, each with an error in its delivery.
+        pending: Still without an answer: the timeout came first.
+    """
+
+    delivered: int
+    failed: int
+    pending: int
+
+
+class Delivery:
+    """The outcome of one event, now or later."""
+
+    __slots__ = ("_settled", "error", "event_id", "record", "report", "sent_at_seconds")
+
+    def __init__(
+        self, event_id: str, record: OutgoingRecord, sent_at_seconds: float, settled: threading.Condition
+    ) -> None:
+        """Hold an event that has no answer yet; made by the producer."""
+        self.event_id = event_id
+        self.record = record
+        self.sent_at_seconds = sent_at_seconds
+        self.report: DeliveryReport | None = None
+        self.error: DeliveryError | None = None
+        self._settled = settled
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a report or an error."""
+        return self.report is not None or self.error is not None
+
+    def result(self, timeout_seconds: float | None = None) -> DeliveryReport:
+        """Wait for the answer and return where the event stands.
+
+        Args:
+            timeout_seconds: How long to wait; None waits as long as the producer tries.
+
+        Raises:
+            DeliveryError: The event was given up; the class says why and whether trying again may help.
+            TimeoutError: There is no answer yet.
+        """
+        with self._settled:
+            if not self._settled.wait_for(lambda: self.done, timeout_seconds):
+                raise TimeoutError(f"event {self.event_id} has no delivery report after {timeout_seconds} s")
+        if self.error is not None:
+            raise self.error
+        if self.report is None:
+            raise RuntimeError(f"event {self.event_id} was settled without a report or an error")
+        return self.report

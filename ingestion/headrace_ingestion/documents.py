@@ -1,0 +1,139 @@
+"""A YAML file of a project → a frozen pydantic model; errors name file, line, what exists and what to type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from headrace_ingestion.errors import DeclarationError, closest
+from headrace_ingestion.model_shape import allowed_values, known_fields, model_at, noun
+from headrace_ingestion.problems import DeclarationProblem
+from headrace_ingestion.yaml_source import DataPath, Document, read_document
+
+__all__ = ["DataPath", "DeclarationProblem", "Document", "declaration_error", "load_document", "read_document"]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load_document(
+    path: Path, model: type[M], *, context: Mapping[str, Any] | None = None, root: Path | None = None
+) -> M:
+    """Return the model that the YAML file declares.
+
+    Args:
+        path: The file.
+        model: A pydantic model; `title` in its config is what messages call it ("a feature").
+        context: Handed to the validators of the model (`ValidationInfo.context`).
+        root: The project folder: names in messages are relative to it.
+
+    Raises:
+        DeclarationError: The file cannot be read, or does not declare a valid `model`.
+    """
+    document = read_document(path, root=root)
+    try:
+        return model.model_validate(document.data, context=dict(context or {}))
+    except ValidationError as error:
+        raise declaration_error(document, model, error) from error
+
+
+def declaration_error(document: Document, model: type[BaseModel], error: ValidationError) -> DeclarationError:
+    """Return the first problem of `error`, by line, as an error that names its place in `document`."""
+    problems = error.errors(include_url=False)
+    # An unknown key often is the cause of a missing one (`kye: subscriber_id`): name the cause.
+    first = min(problems, key=lambda p: (p["type"] != "extra_forbidden", document.line_of(_place(document, p)[0])))
+    more = len(problems) - 1
+    place, below = _place(document, first)
+    failure, facts, try_ = _explain(document, model, first, place, below)
+    line = document.line_of(place)
+    if more:
+        facts = {**facts, "more": f"{more} further problem{'s' if more > 1 else ''} in this file"}
+    return DeclarationError(f"{document.shown} line {line}: {failure}", facts, try_, path=document.shown, line=line)
+
+
+def _place(document: Document, problem: ErrorDetails) -> tuple[DataPath, DataPath]:
+    """Return (where in the data the problem is, the rest of its location: names that are not there)."""
+    at: DataPath = ()
+    rest: list[str | int] = []
+    location = problem["loc"]
+    for step in location:
+        # A location also holds names that are no keys: tags of unions, names of validators.
+        if (*at, step) in document.lines:
+            at = (*at, step)
+            rest = []
+        else:
+            rest.append(step)
+    cause = _cause(problem)
+    if cause is not None:
+        for step in cause.path:
+            at = (*at, step) if (*at, step) in document.lines else at
+    return at, tuple(rest)
+
+
+def _cause(problem: ErrorDetails) -> DeclarationProblem | None:
+    cause = problem.get("ctx", {}).get("error")
+    return cause if isinstance(cause, DeclarationProblem) else None
+
+
+def _explain(
+    document: Document, model: type[BaseModel], problem: ErrorDetails, place: DataPath, below: DataPath
+) -> tuple[str, dict[str, str], str | None]:
+    cause = _cause(problem)
+    if cause is not None:
+        return cause.failure, cause.exists, cause.try_
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        return _unknown_key(model, problem)
+    if kind == "missing":
+        return _missing_key(document, model, problem, place, below)
+    name = ".".join(str(step) for step in place) or "the file"
+    got = _shown_value(problem["input"])
+    choices = allowed_values(problem)
+    if choices:
+        return f"{name!r} is {got}", {"allowed": ", ".join(choices)}, closest(str(problem["input"]), choices)
+    if kind in ("model_type", "model_attributes_type"):
+        owner = model_at(model, problem["loc"])
+        return f"{name!r} is {got}", {"expected": f"a mapping of {', '.join(known_fields(owner or model))}"}, None
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{name!r} is {got}", {"expected": message}, f"{place[-1]}: …" if place else None
+
+
+def _unknown_key(model: type[BaseModel], problem: ErrorDetails) -> tuple[str, dict[str, str], str | None]:
+    key = str(problem["loc"][-1])
+    owner = model_at(model, problem["loc"][:-1])
+    fields = known_fields(owner) if owner is not None else ()
+    failure = f"{key!r} is not a known field of {noun(owner or model)}"
+    return failure, {"fields": ", ".join(fields)}, closest(key, fields) or "remove the line"
+
+
+def _missing_key(
+    document: Document, model: type[BaseModel], problem: ErrorDetails, place: DataPath, below: DataPath
+) -> tuple[str, dict[str, str], str | None]:
+    key = str(problem["loc"][-1])
+    owner = model_at(model, problem["loc"][:-1])
+    name = ".".join(str(step) for step in place)
+    where = f"{name!r}" if name else noun(owner or model)
+    there = _value_at(document.data, place)
+    given = ", ".join(str(k) for k in there) if isinstance(there, dict) else ""
+    fields = ", ".join(known_fields(owner) if owner else ())
+    return f"{where} has no {key!r}", {"fields": fields, "given": given}, f"{key}: …"
+
+
+def _value_at(data: Any, path: DataPath) -> Any:
+    for step in path:
+        data = data[step]
+    return data
+
+
+def _shown_value(value: object) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "empty"
+    text = repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -1,0 +1,155 @@
+"""Records to a real broker, by kafka-python: idempotent, acknowledged by all in-sync replicas, compressed with lz4."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from headrace_ingestion.errors import (
+    BrokerUnavailableError,
+    UnknownTopicError,
+)
+from headrace_ingestion.kafka_errors import broker_unavailable, delivery_error, unknown_topic
+from headrace_ingestion.partitioning import partition_of
+from headrace_ingestion.settings import KafkaConnection
+from headrace_ingestion.transport import DeliveryReport, OnResult, OutgoingRecord
+
+if TYPE_CHECKING:
+    from kafka import KafkaProducer
+
+LINGER_MS = 5
+BATCH_BYTES = 131_072
+METADATA_WAIT_MS = 500
+CONNECT_WAIT_MS = 3_000
+PROBE_SECONDS = 1.0
+PARTITIONS_KNOWN_SECONDS = 30.0
+"""How long a partition count is believed: a topic that grows gets its keys moved within this time."""
+
+
+class KafkaTransport:
+    """A `Transport` over one `KafkaProducer`."""
+
+    def __init__(self, connection: KafkaConnection, delivery_timeout_seconds: float) -> None:
+        """Make a transport that has not connected yet."""
+        self._connection = connection
+        self._timeout_ms = round(delivery_timeout_seconds * 1000)
+        self._producer: KafkaProducer | None = None
+        self._partitions: dict[str, int] = {}
+        self._partitions_until = 0.0
+
+    @property
+    def place(self) -> str:
+        """The bootstrap servers."""
+        return self._connection.bootstrap_servers
+
+    def connect(self) -> None:
+        """Reach a broker.
+
+        Raises:
+            BrokerUnavailableError: None answers.
+            DeliveryError: One answers and refuses the login, or a file of the connection cannot be read.
+        """
+        if self._producer is not None:
+            return
+        # The client waits long for a port that nobody listens on, and leaves its sockets behind.
+        if not any(_accepts(server) for server in self.place.split(",")):
+            raise broker_unavailable(self.place, "nothing listens there")
+        from kafka import KafkaProducer
+        from kafka.errors import KafkaError
+
+        try:
+            self._producer = KafkaProducer(
+                **self._connection.client_options(),
+                acks="all",
+                enable_idempotence=True,
+                compression_type="lz4",
+                linger_ms=LINGER_MS,
+                batch_size=BATCH_BYTES,
+                # The client demands: delivery timeout >= request timeout + linger.
+                delivery_timeout_ms=self._timeout_ms,
+                request_timeout_ms=min(30_000, self._timeout_ms - LINGER_MS),
+                max_block_ms=METADATA_WAIT_MS,
+                bootstrap_timeout_ms=CONNECT_WAIT_MS,
+                # A broker that comes back is found within a second, not within thirty.
+                reconnect_backoff_max_ms=1_000,
+                metrics_enabled=False,
+            )
+        except KafkaError as error:
+            raise delivery_error(error, self.place) from error
+        except OSError as error:
+            raise broker_unavailable(self.place, str(error)) from error
+
+    def send(self, record: OutgoingRecord, on_result: OnResult) -> None:
+        """Take the record.
+
+        Raises:
+            BrokerUnavailableError: The partitions of its topic are not known, and no broker answers.
+            UnknownTopicError: The broker has no such topic.
+            DeliveryError: The record can never be taken.
+        """
+        from kafka.errors import KafkaError
+
+        producer: Any = self._producer
+        topic, key, value, headers, timestamp_ms = record
+        try:
+            partition = partition_of(key, self._partitions.get(topic) or self._find_partitions(topic))
+            future = producer.send(topic, value, key, headers, partition, timestamp_ms)
+        except (KafkaError, ValueError) as error:  # ValueError: a topic name that Kafka does not allow
+            raise delivery_error(error, self.place, topic, len(value)) from error
+        future.add_callback(lambda stored: on_result(DeliveryReport(topic, partition, stored[3], stored[4])))
+        future.add_errback(lambda error: on_result(delivery_error(error, self.place, topic, len(value))))
+
+    def flush(self) -> None:
+        """Forget partition counts that are too old; the client sends by itself after its linger of 5 ms."""
+        now = time.monotonic()
+        if now >= self._partitions_until:
+            self._partitions.clear()
+            self._partitions_until = now + PARTITIONS_KNOWN_SECONDS
+
+    def close(self, timeout_seconds: float) -> None:
+        """Let go of the broker; records without an answer by then are answered with an error."""
+        if self._producer is None:
+            return
+        from kafka.errors import KafkaTimeoutError
+
+        try:
+            self._producer.close(timeout_seconds)
+        except KafkaTimeoutError:
+            self._producer.close(0)
+
+    def _find_partitions(self, topic: str) -> int:
+        from kafka.errors import KafkaTimeoutError
+
+        producer: Any = self._producer
+        try:
+            self._partitions[topic] = len(producer.partitions_for(topic))
+        except KafkaTimeoutError as error:
+            raise self._why_no_partitions(topic) from error
+        return self._partitions[topic]
+
+    def _why_no_partitions(self, topic: str) -> BrokerUnavailableError | UnknownTopicError:
+        """Ask a broker directly: the producer does not tell a missing topic from a missing broker."""
+        from kafka import KafkaAdminClient
+        from kafka.errors import KafkaError
+
+        if not any(_accepts(server) for server in self.place.split(",")):
+            return broker_unavailable(self.place, "nothing listens there")
+        try:
+            admin = KafkaAdminClient(**self._connection.client_options(), bootstrap_timeout_ms=CONNECT_WAIT_MS)
+            try:
+                known = [found["name"] for found in admin.describe_topics() if not found["is_internal"]]
+            finally:
+                admin.close()
+        except KafkaError as error:
+            return broker_unavailable(self.place, str(error))
+        return unknown_topic(topic, self.place, known)
+
+
+def _accepts(server: str) -> bool:
+    host, _, port = server.strip().rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), PROBE_SECONDS):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,152 @@
+"""The events that a producer has accepted and nobody has answered: bounded, ordered, shared by threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from headrace_ingestion.delivery import Counters, Delivery, FlushResult
+from headrace_ingestion.errors import DeliveryError
+from headrace_ingestion.transport import DeliveryReport
+
+logger = logging.getLogger(__name__)
+
+
+class Outbox:
+    """Holds at most `max_events` deliveries without an answer, handed over to the client or not."""
+
+    def __init__(self, max_events: int, on_delivery: Callable[[Delivery], None] | None = None) -> None:
+        """Make an empty one that calls `on_delivery` for each answer, from the thread that brings it."""
+        lock = threading.Lock()
+        self.settled = threading.Condition(lock)
+        self._max_events = max_events
+        self._on_delivery = on_delivery
+        self._lock = lock
+        self._work = threading.Condition(lock)
+        self._space = threading.Condition(lock)
+        self._waiting: deque[Delivery] = deque()
+        # A dictionary for its order: a flush waits for those that were pending when it was called.
+        self._pending: dict[Delivery, None] = {}
+        self._blocked = 0
+        self._idle = False
+        self._closing = False
+        self._sent = self._delivered = self._failed = 0
+
+    def put(self, delivery: Delivery, block_seconds: float) -> bool:
+        """Add a delivery, waiting for space that long; return whether it was added: there is space, and no end."""
+        with self._lock:
+            if len(self._pending) >= self._max_events and not self._wait_for_space(block_seconds):
+                return False
+            if self._closing:
+                return False
+            self._pending[delivery] = None
+            self._waiting.append(delivery)
+            self._sent += 1
+            if self._idle:
+                self._idle = False
+                self._work.notify()
+            return True
+
+    def _wait_for_space(self, block_seconds: float) -> bool:
+        if block_seconds <= 0:
+            return False
+        self._blocked += 1
+        try:
+            return self._space.wait_for(lambda: self._closing or len(self._pending) < self._max_events, block_seconds)
+        finally:
+            self._blocked -= 1
+
+    def take(self, timeout_seconds: float) -> list[Delivery]:
+        """Return all deliveries that wait to be handed over, in order; waits that long for the first."""
+        with self._lock:
+            if not self._waiting and not self._closing:
+                self._idle = True
+                self._work.wait(timeout_seconds)
+                self._idle = False
+            taken = list(self._waiting)
+            self._waiting.clear()
+            return taken
+
+    def give_back(self, deliveries: Iterable[Delivery]) -> None:
+        """Put deliveries that could not be handed over before all others."""
+        with self._lock:
+            self._waiting.extendleft(reversed(list(deliveries)))
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the outbox is closed meanwhile."""
+        with self._lock:
+            if not self._closing:
+                self._work.wait_for(lambda: self._closing, seconds)
+
+    def settle(self, delivery: Delivery, result: DeliveryReport | DeliveryError) -> None:
+        """Answer a delivery, and tell the callback before any flush sees it; does nothing when it has its answer."""
+        with self._lock:
+            if delivery.done:
+                return
+            if isinstance(result, DeliveryError):
+                delivery.error = result
+            else:
+                delivery.report = result
+            if self._on_delivery is None:
+                self._count(delivery)
+                return
+        try:
+            self._on_delivery(delivery)
+        except Exception:
+            # The callback is the application's: its failure must not stop the delivery of other events.
+            logger.exception("on_delivery failed for event %s", delivery.event_id)
+        with self._lock:
+            self._count(delivery)
+
+    def _count(self, delivery: Delivery) -> None:
+        del self._pending[delivery]
+        if delivery.error is None:
+            self._delivered += 1
+        else:
+            self._failed += 1
+        if self._blocked:
+            self._space.notify()
+        self.settled.notify_all()
+
+    def flush(self, timeout_seconds: float | None) -> FlushResult:
+        """Wait until everything that is pending now has its answer, or the time is over."""
+        with self._lock:
+            mine = list(self._pending)
+            self.settled.wait_for(
+                lambda: all(delivery not in self._pending for delivery in reversed(mine)), timeout_seconds
+            )
+            answered = [delivery for delivery in mine if delivery not in self._pending]
+            delivered = sum(delivery.report is not None for delivery in answered)
+            return FlushResult(delivered, len(answered) - delivered, len(mine) - len(answered))
+
+    def pending(self) -> list[Delivery]:
+        """Return the deliveries without an answer, oldest first."""
+        with self._lock:
+            return list(self._pending)
+
+    def close(self) -> None:
+        """Take no more, and end every wait in `put`, `take` and `pause`."""
+        with self._lock:
+            self._closing = True
+            self._work.notify_all()
+            self._space.notify_all()
+
+    @property
+    def closing(self) -> bool:
+        """Whether `close` was called."""
+        return self._closing
+
+    def counters(self, refused: int) -> Counters:
+        """Return a consistent snapshot."""
+        with self._lock:
+            return Counters(self._sent, self._delivered, self._failed, len(self._pending), refused)
+
+    def expire(self, is_over: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Take out and return the oldest of those that wait, as long as `is_over` says so."""
+        expired = []
+        with self._lock:
+            while self._waiting and is_over(self._waiting[0]):
+                expired.append(self._waiting.popleft())
+        return expired

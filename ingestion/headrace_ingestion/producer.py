@@ -1,0 +1,253 @@
+"""The producer: checks an event against its contract, and answers for its delivery."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from headrace_ingestion.clock import Clock, SystemClock
+from headrace_ingestion.codec import compile_encoder, refuse_the_future, wrong_event_id, wrong_trace
+from headrace_ingestion.contract import Contract, index_contracts, load_contracts
+from headrace_ingestion.delivery import Counters, Delivery, FlushResult
+from headrace_ingestion.errors import (
+    EventError,
+    ProducerClosedError,
+    QueueFullError,
+    SettingsError,
+    UnknownEventError,
+    closest,
+)
+from headrace_ingestion.headers import CONTRACT, EVENT_ID, TRACEPARENT, is_event_id, is_traceparent
+from headrace_ingestion.ids import EventIds, new_traceparent, traceparent_of
+from headrace_ingestion.kafka_transport import KafkaTransport
+from headrace_ingestion.outbox import Outbox
+from headrace_ingestion.records import Encoded
+from headrace_ingestion.sender import Sender
+from headrace_ingestion.settings import KafkaConnection
+from headrace_ingestion.transport import OutgoingRecord, Transport
+
+logger = logging.getLogger(__name__)
+
+WhenFull = Literal["block", "raise"]
+
+
+class Producer:
+    """Sends the events of one or more contracts; threads may share it, processes may not.
+
+    `send` checks and encodes in the caller's thread and puts the event in a bounded queue; an own thread hands it to
+    the client. While the broker is away events wait in the queue, up to the delivery timeout.
+    After a fork, the child makes a producer of its own: the parent's raises `ProducerClosedError` there.
+    """
+
+    def __init__(
+        self,
+        contracts: Contract | Iterable[Contract] | Path,
+        connection: KafkaConnection | None = None,
+        *,
+        queue_max_events: int = 10_000,
+        when_full: WhenFull = "block",
+        block_seconds: float = 60.0,
+        delivery_timeout_seconds: float = 120.0,
+        on_delivery: Callable[[Delivery], None] | None = None,
+        clock: Clock | None = None,
+        ids: Callable[[], str] | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        """Start a producer.
+
+        Args:
+            contracts: A contract, several, or the folder or file that declares them.
+            connection: How to reach Kafka; None reads `HEADRACE_KAFKA__…` from the environment.
+            queue_max_events: Most events without an answer, whether waiting here or with the client.
+            when_full: `block` waits for space up to `block_seconds`, `raise` does not wait; then `QueueFullError`.
+            block_seconds: Longest wait for space.
+            delivery_timeout_seconds: An event that waits this long for a broker, or has been with the client this long
+                without an answer, fails with `BrokerUnavailableError`.
+            on_delivery: Called once per event with its delivery, from an inner thread; must be quick, must not send.
+            clock: Source of timestamps and deadlines.
+            ids: Source of event ids; UUIDv7 by default.
+            transport: Carries the records instead of Kafka; see `headrace_ingestion.testing`.
+
+        Raises:
+            DeclarationError: A contract is wrong, or there is none.
+            SettingsError: The environment does not say where Kafka is, or a limit is not positive.
+        """
+        _positive(queue_max_events=queue_max_events, delivery_timeout_seconds=delivery_timeout_seconds)
+        prefix = ""
+        if transport is None:
+            connection = connection or KafkaConnection.from_environment()
+            transport = KafkaTransport(connection, delivery_timeout_seconds)
+        if connection is not None:
+            prefix = connection.topic_prefix
+        self._events = {name: _Event(c, prefix) for name, c in _by_name(contracts).items()}
+        self._clock = clock or SystemClock()
+        self._ids = ids or EventIds(self._clock.now_ms)
+        self._own_ids = ids is None
+        self._block_seconds = block_seconds if when_full == "block" else 0.0
+        self._queue_max_events = queue_max_events
+        self._place = transport.place
+        self._outbox = Outbox(queue_max_events, on_delivery)
+        self._sender = Sender(self._outbox, transport, self._clock, delivery_timeout_seconds)
+        self._close_seconds = delivery_timeout_seconds
+        self._refused = 0
+        self._refused_lock = threading.Lock()
+        self._closed = False
+        self._process = os.getpid()
+        self._sender.start()
+
+    def send(
+        self,
+        event: str,
+        fields: Mapping[str, object],
+        *,
+        event_id: str | None = None,
+        timestamp_ms: int | None = None,
+        trace: str | None = None,
+    ) -> Delivery:
+        """Check the event and put it in the queue.
+
+        Args:
+            event: Name of the event.
+            fields: Field → value; see `compile_encoder` for the types.
+            event_id: 1 to 128 printable ASCII characters; a new UUIDv7 by default. Repeats of an id are dropped
+                downstream, so an application that may send twice gives its own.
+            timestamp_ms: Record timestamp; now by default. A replay of files gives the event time.
+            trace: W3C `traceparent` to join; a new, unsampled one by default.
+
+        Returns:
+            The delivery, which will have a report or an error.
+
+        Raises:
+            EventError: The event breaks its contract.
+            QueueFullError: There was no space in the queue.
+            UnknownEventError: There is no contract of that name.
+            ProducerClosedError: The producer is closed, or belongs to another process.
+        """
+        if self._closed or self._process != os.getpid():
+            raise self._unusable()
+        known = self._events.get(event)
+        if known is None:
+            raise self._unknown_event(event)
+        now_ms = self._clock.now_ms() if timestamp_ms is None else timestamp_ms
+        try:
+            encoded = known.encode(fields)
+            refuse_the_future(known.contract, encoded.event_time_ms, now_ms)
+            if event_id is not None and not is_event_id(event_id):
+                raise wrong_event_id(known.contract)
+            if trace is not None and not is_traceparent(trace):
+                raise wrong_trace(known.contract, trace)
+        except EventError:
+            with self._refused_lock:
+                self._refused += 1
+            raise
+        return self._enqueue(known, encoded, event_id, now_ms, trace)
+
+    def _enqueue(
+        self, event: _Event, encoded: Encoded, event_id: str | None, now_ms: int, trace: str | None
+    ) -> Delivery:
+        own_id = event_id is None and self._own_ids
+        if event_id is None:
+            event_id = self._ids()
+        if trace is None:
+            trace = traceparent_of(event_id) if own_id else new_traceparent()
+        headers = [(EVENT_ID, event_id.encode()), event.header, (TRACEPARENT, trace.encode())]
+        record = OutgoingRecord(event.topic, encoded.key, encoded.value, headers, now_ms)
+        delivery = Delivery(event_id, record, self._clock.monotonic_seconds(), self._outbox.settled)
+        if not self._outbox.put(delivery, self._block_seconds):
+            raise self._unusable() if self._outbox.closing else self._queue_full(event)
+        return delivery
+
+    def flush(self, timeout_seconds: float | None = None) -> FlushResult:
+        """Wait until every event sent so far has its answer, or the time is over, and say what became of them.
+
+        A flush that returns says nothing of success: look at `failed`, and at each delivery.
+        """
+        return self._outbox.flush(timeout_seconds)
+
+    @property
+    def counters(self) -> Counters:
+        """What the producer has done so far, as a consistent snapshot."""
+        return self._outbox.counters(self._refused)
+
+    def close(self, timeout_seconds: float | None = None) -> FlushResult:
+        """Flush, then end the producer; events without an answer by then fail with `ProducerClosedError`.
+
+        Args:
+            timeout_seconds: How long to wait for answers; the delivery timeout by default.
+        """
+        if self._closed or self._process != os.getpid():
+            return FlushResult(0, 0, 0)
+        self._closed = True
+        result = self._outbox.flush(self._close_seconds if timeout_seconds is None else timeout_seconds)
+        self._sender.stop(0.0 if result.pending else 5.0)
+        if result.failed or result.pending:
+            logger.error("%d events were not delivered to %s", result.failed + result.pending, self._place)
+        return result
+
+    def __enter__(self) -> Producer:
+        """Return the producer."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Flush and close, whatever happened inside."""
+        self.close()
+
+    def _unknown_event(self, event: str) -> UnknownEventError:
+        known = ", ".join(self._events)
+        return UnknownEventError(
+            f"the event {event!r} has no contract",
+            {"events": known},
+            closest(event, self._events) or "headrace events check",
+        )
+
+    def _queue_full(self, event: _Event) -> QueueFullError:
+        waited = f"for {self._block_seconds:g} s" if self._block_seconds > 0 else "and when_full is 'raise'"
+        return QueueFullError(
+            f"event {event.contract.name!r} was not taken: the queue is full {waited}",
+            {"queue": f"{self._queue_max_events} events without an answer", "broker": self._place},
+            "headrace status, a larger queue_max_events, or send later",
+        )
+
+    def _unusable(self) -> ProducerClosedError:
+        if self._process != os.getpid():
+            return ProducerClosedError(
+                "the producer belongs to the process this one was forked from",
+                {"expected": "one producer a process, made after the fork"},
+                "Producer(…)",
+            )
+        return ProducerClosedError("the producer is closed", {"expected": "send before close"}, "Producer(…)")
+
+
+class _Event:
+    """What `send` needs of a contract, made once."""
+
+    __slots__ = ("contract", "encode", "header", "topic")
+
+    def __init__(self, contract: Contract, prefix: str) -> None:
+        self.contract = contract
+        self.topic = contract.topic(prefix)
+        self.encode = compile_encoder(contract)
+        self.header = (CONTRACT, contract.label.encode())
+
+
+def _by_name(contracts: Contract | Iterable[Contract] | Path) -> dict[str, Contract]:
+    if isinstance(contracts, Contract):
+        return {contracts.name: contracts}
+    if not isinstance(contracts, Path):
+        return index_contracts(contracts)
+    if contracts.is_dir():
+        return load_contracts(contracts)
+    return index_contracts([Contract.load(contracts)])
+
+
+def _positive(**limits: float) -> None:
+    for name, value in limits.items():
+        if value <= 0:
+            raise SettingsError(f"{name} is {value}", {"expected": "more than zero"}, f"{name}=100")

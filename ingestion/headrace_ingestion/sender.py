@@ -1,0 +1,141 @@
+"""The thread that hands accepted events to the transport, so that `send` never waits for a broker."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from functools import partial
+
+from headrace_ingestion.clock import Clock
+from headrace_ingestion.delivery import Delivery
+from headrace_ingestion.errors import (
+    BrokerUnavailableError,
+    DeliveryError,
+    ProducerClosedError,
+    UnknownTopicError,
+)
+from headrace_ingestion.outbox import Outbox
+from headrace_ingestion.transport import Transport
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.25
+"""Pause between two tries to reach a broker or to find a topic."""
+
+TOPIC_WAIT_SECONDS = 5.0
+"""How long a missing topic may take to appear: a topic just made is not known to every broker at once."""
+
+
+class Sender:
+    """Moves deliveries from the outbox to the transport, in order, and gives up those that waited too long."""
+
+    def __init__(self, outbox: Outbox, transport: Transport, clock: Clock, delivery_timeout_seconds: float) -> None:
+        """Make a sender; `start` starts its thread."""
+        self._outbox = outbox
+        self._transport = transport
+        self._clock = clock
+        self._timeout_seconds = delivery_timeout_seconds
+        # Events of topics that the broker does not know (yet), apart from the others so that those go on.
+        self._parked: dict[str, deque[Delivery]] = {}
+        self._close_seconds = 0.0
+        self._thread = threading.Thread(target=self._run, name="headrace-sender", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, close_seconds: float) -> None:
+        """End the thread: what has no answer after `close_seconds` fails with `ProducerClosedError`."""
+        self._close_seconds = close_seconds
+        self._outbox.close()
+        # The client's own clean-up may take a little longer than what it was given.
+        self._thread.join(close_seconds + 10)
+
+    def _run(self) -> None:
+        try:
+            connected = False
+            while not self._outbox.closing:
+                connected = connected or self._connect()
+                if connected:
+                    self._retry_parked()
+                    self._hand_over(self._outbox.take(RETRY_SECONDS if self._parked else 60.0))
+        finally:
+            # Also when the thread dies of an error that nobody foresaw: no event may wait for an answer for ever.
+            self._outbox.close()
+            self._transport.close(self._close_seconds)
+            for delivery in self._outbox.pending():
+                self._outbox.settle(delivery, _closed(delivery))
+
+    def _connect(self) -> bool:
+        try:
+            self._transport.connect()
+            return True
+        except BrokerUnavailableError as error:
+            logger.info("waiting for the broker: %s", error)
+            self._expire(error)
+            self._outbox.pause(RETRY_SECONDS)
+        except DeliveryError as error:
+            # A refused login does not heal by itself: nothing that waits can be delivered.
+            for delivery in self._outbox.take(0):
+                self._outbox.settle(delivery, error)
+            self._outbox.pause(RETRY_SECONDS)
+        return False
+
+    def _hand_over(self, deliveries: list[Delivery]) -> None:
+        rest = deque(deliveries)
+        send, settle, parked = self._transport.send, self._outbox.settle, self._parked
+        while rest:
+            delivery = rest[0]
+            record = delivery.record
+            if parked and record.topic in parked:
+                parked[record.topic].append(rest.popleft())
+                continue
+            try:
+                send(record, partial(settle, delivery))
+            except UnknownTopicError:
+                parked[record.topic] = deque()
+                continue
+            except BrokerUnavailableError as error:
+                self._outbox.give_back(rest)
+                self._expire(error)
+                self._outbox.pause(RETRY_SECONDS)
+                return
+            except DeliveryError as error:
+                settle(delivery, error)
+            rest.popleft()
+        self._transport.flush()
+
+    def _retry_parked(self) -> None:
+        for topic in list(self._parked):
+            waiting = self._parked.pop(topic)
+            try:
+                while waiting:
+                    self._transport.send(waiting[0].record, partial(self._outbox.settle, waiting[0]))
+                    waiting.popleft()
+            except (UnknownTopicError, BrokerUnavailableError) as error:
+                limit = TOPIC_WAIT_SECONDS if isinstance(error, UnknownTopicError) else self._timeout_seconds
+                while waiting and self._waited(waiting[0]) >= min(limit, self._timeout_seconds):
+                    self._outbox.settle(waiting.popleft(), error)
+            except DeliveryError as error:
+                self._outbox.settle(waiting.popleft(), error)
+            if waiting:
+                self._parked[topic] = waiting
+
+    def _expire(self, error: BrokerUnavailableError) -> None:
+        for delivery in self._outbox.expire(self._is_over):
+            self._outbox.settle(delivery, error)
+
+    def _is_over(self, delivery: Delivery) -> bool:
+        return self._waited(delivery) >= self._timeout_seconds
+
+    def _waited(self, delivery: Delivery) -> float:
+        return self._clock.monotonic_seconds() - delivery.sent_at_seconds
+
+
+def _closed(delivery: Delivery) -> ProducerClosedError:
+    return ProducerClosedError(
+        f"event {delivery.event_id} for topic {delivery.record.topic!r} had no answer when the producer was closed",
+        {"expected": "flush before close, or a longer timeout"},
+        "producer.flush()",
+    )

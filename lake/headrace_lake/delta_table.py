@@ -1,0 +1,99 @@
+"""Opening and making Delta tables. A handle is one version of a table: once that is stale, its commits are refused."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import DeltaTable, Field
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.schema import Schema as DeltaSchema
+
+from headrace_lake.errors import LakeError, LakeWriteError
+from headrace_lake.layout import is_table, table_folder
+from headrace_lake.schemas import arrow_schema, table_properties
+from headrace_lake.tables import TableSpec
+
+log = logging.getLogger(__name__)
+
+
+def open_for_append(lake: Path, spec: TableSpec) -> DeltaTable:
+    """Return a fresh handle of the table; it is made when it does not exist, and given the columns it lacks.
+
+    Raises:
+        LakeError: A column of the table has another type than declared.
+        LakeWriteError: The table could not be read or made.
+    """
+    folder = table_folder(lake, spec.schema, spec.name)
+    try:
+        handle = DeltaTable(folder) if is_table(folder) else _made(folder, spec)
+        return _widened(handle, spec)
+    except (DeltaError, OSError) as error:
+        raise write_error(spec, folder, error) from error
+
+
+def open_for_read(folder: Path) -> DeltaTable | None:
+    """Return a fresh handle of the table in the folder, or None when there is none."""
+    if not is_table(folder):
+        return None
+    try:
+        return DeltaTable(folder)
+    except TableNotFoundError:
+        return None  # the folder of the log is made before its first file
+
+
+def stored_schema(handle: DeltaTable) -> pa.Schema:
+    """Return the Arrow schema of the table as of the handle's version."""
+    return pa.schema(handle.schema().to_arrow())
+
+
+def write_error(spec: TableSpec, folder: Path, error: Exception) -> LakeWriteError:
+    """Return the error of a write that failed for a reason outside the rows."""
+    cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return LakeWriteError(
+        f"table {spec.full_name} could not be written: {cause}",
+        {"folder": str(folder), "expected": "a folder that can be written, on a disk that is not full"},
+        f"df -h {folder}",
+    )
+
+
+def _made(folder: Path, spec: TableSpec) -> DeltaTable:
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return DeltaTable.create(
+            str(folder), DeltaSchema.from_arrow(arrow_schema(spec)), mode="ignore", configuration=table_properties(spec)
+        )
+    except CommitFailedError:
+        return DeltaTable(folder)  # another writer made it in the same instant
+
+
+def _widened(handle: DeltaTable, spec: TableSpec) -> DeltaTable:
+    stored = {field.name: field.type for field in stored_schema(handle)}
+    declared = arrow_schema(spec)
+    for field in declared:
+        if field.name in stored and not _is_same(field.type, stored[field.name]):
+            raise LakeError(
+                f"column {field.name!r} of table {spec.full_name} is {stored[field.name]}, declared is {field.type}",
+                {"table": handle.table_uri},
+                "give the field or feature a new name, or the view a new name",
+            )
+    missing = [field for field in declared if field.name not in stored]
+    if not missing:
+        return handle
+    log.info("table %s gets the columns %s", spec.full_name, ", ".join(field.name for field in missing))
+    added = [Field.from_arrow(field) for field in missing]
+    try:
+        handle.alter.add_columns(added)
+    except CommitFailedError:
+        log.info("table %s was changed by another writer meanwhile", spec.full_name)
+    return _widened(DeltaTable(handle.table_uri), spec)
+
+
+def _is_same(declared: pa.DataType, stored: pa.DataType) -> bool:
+    # Delta has one type of string and of list, Arrow has several that hold the same.
+    if pa.types.is_string(declared):
+        return pa.types.is_string(stored) or pa.types.is_large_string(stored) or pa.types.is_string_view(stored)
+    if pa.types.is_nested(declared):
+        return type(declared) is type(stored)
+    return bool(declared == stored)

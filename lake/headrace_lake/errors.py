@@ -1,0 +1,23 @@
+"""Errors of the lake.
+
+HeadraceError
+└── LakeError               a table or a folder of the lake is not what it has to be
+    ├── LakeWriteError      (retryable) rows could not be stored; the same rows can be tried again
+    └── QueryError          a query is wrong, not allowed, or beyond its limits
+"""
+
+from __future__ import annotations
+
+from headrace_ingestion.errors import HeadraceError, RetryableError
+
+
+class LakeError(HeadraceError):
+    """A table or a folder of the lake is not what it has to be."""
+
+
+class LakeWriteError(LakeError, RetryableError):
+    """Rows could not be stored; nothing of them stands in the table, and the same rows can be tried again."""
+
+
+class QueryError(LakeError):
+    """A query is wrong, not allowed, or beyond its limits."""

@@ -1,0 +1,43 @@
+"""Where tables stand and which topic feeds which."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+Schema = Literal["events", "features", "scores", "ops"]
+"""A table stands at `<lake>/<schema>/<name>`."""
+
+SCHEMAS: tuple[Schema, ...] = get_args(Schema)
+
+
+def table_folder(lake: Path, schema: Schema, name: str) -> Path:
+    """Return the folder of a table."""
+    return lake / schema / name
+
+
+def is_table(folder: Path) -> bool:
+    """Return whether a Delta table stands in the folder."""
+    return (folder / "_delta_log").is_dir()
+
+
+def stored_tables(lake: Path) -> list[tuple[Schema, str]]:
+    """Return schema and name of every table that stands in the lake, in order."""
+    return [
+        (schema, folder.name)
+        for schema in SCHEMAS
+        if (lake / schema).is_dir()
+        for folder in sorted((lake / schema).iterdir())
+        if is_table(folder)
+    ]
+
+
+def topic_of(schema: Schema, name: str, prefix: str = "") -> str:
+    """Return the topic that feeds a table.
+
+    Args:
+        schema: Schema of the table.
+        name: Name of the table.
+        prefix: What stands before every topic of the project.
+    """
+    return f"{prefix}{name}" if schema == "ops" else f"{prefix}{schema}.{name}"

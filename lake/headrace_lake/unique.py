@@ -1,0 +1,77 @@
+"""Rows that may stand once in a table: which of a batch it already holds, exactly and without reading all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+
+from headrace_lake.tables import TableSpec
+
+DEFAULT_KEYS_IN_MEMORY = 500_000
+
+
+class StoredKeys:
+    """The keys of a table's files, read when a batch may repeat one of them.
+
+    A repeat has the event time of its original, so only files whose event times overlap those of the batch can hold it.
+    A file never changes, so what was read of it stays true; the files used last are kept in memory.
+
+    Args:
+        spec: A table with `unique_by`.
+        keys_in_memory: Forget the files used least recently beyond this number of keys (about 150 bytes each).
+    """
+
+    def __init__(self, spec: TableSpec, keys_in_memory: int = DEFAULT_KEYS_IN_MEMORY) -> None:
+        self._columns = list(spec.unique_by)
+        self._time = spec.time_column
+        self._limit = keys_in_memory
+        self._files: dict[str, frozenset[tuple[str | None, ...]]] = {}
+        self._held = 0
+
+    def without_repeats(self, rows: pa.Table, handle: DeltaTable) -> pa.Table:
+        """Return the rows whose keys stand neither in the table, as of the handle's version, nor earlier in `rows`."""
+        if rows.num_rows == 0:
+            return rows
+        candidates = list(_keys(rows.select(self._columns)))
+        unseen = set(candidates)
+        stored: set[tuple[str | None, ...]] = set()
+        for path in self._overlapping(rows, handle):
+            stored |= unseen & self._keys_of(path)
+        keep = []
+        for key in candidates:
+            keep.append(key in unseen and key not in stored)
+            unseen.discard(key)
+        return rows if all(keep) else rows.filter(pa.array(keep))
+
+    def _overlapping(self, rows: pa.Table, handle: DeltaTable) -> Iterator[str]:
+        files = pa.table(handle.get_add_actions(flatten=True))
+        low, high = f"min.{self._time}", f"max.{self._time}"
+        if low in files.column_names and high in files.column_names:
+            # Statistics are cut to milliseconds, as the times are. A file without statistics may hold anything.
+            times = pc.min_max(rows.column(self._time))
+            overlap = pc.and_kleene(
+                pc.less_equal(files.column(low), times["max"]), pc.greater_equal(files.column(high), times["min"])
+            )
+            files = files.filter(pc.fill_null(overlap, True))
+        for path in files.column("path").to_pylist():
+            yield str(Path(handle.table_uri) / path)
+
+    def _keys_of(self, path: str) -> frozenset[tuple[str | None, ...]]:
+        known = self._files.pop(path, None)
+        if known is None:
+            known = frozenset(_keys(pq.read_table(path, columns=self._columns)))
+            self._held += len(known)
+        self._files[path] = known
+        while self._held > self._limit and len(self._files) > 1:
+            oldest = next(iter(self._files))
+            self._held -= len(self._files.pop(oldest))
+        return known
+
+
+def _keys(rows: pa.Table) -> Iterator[tuple[str | None, ...]]:
+    return zip(*(column.to_pylist() for column in rows.columns), strict=True)
