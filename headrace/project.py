@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from headrace_features.resolve import load_views
+from headrace_features.view import View
 from headrace_ingestion.contract import Contract, load_contracts
-from headrace_ingestion.documents import read_document
 from headrace_ingestion.errors import DeclarationError
 from headrace_ingestion.settings import KafkaConnection
+from headrace_models.declaration import ModelDeclaration, load_models
+from headrace_streaming.plan import JobPlan, plan_groups
+from headrace_streaming.topics import GroupTopics
 
 from headrace.settings import FILE_NAME, Settings, load_settings
 from headrace.stack.errors import NotRunningError
@@ -42,21 +46,37 @@ class Project:
         """
         return load_contracts(self.folder / "events", root=self.folder)
 
-    @property
-    def view_files(self) -> list[Path]:
-        """Files that declare views, by name."""
-        return sorted((self.folder / "features").glob("*.yaml"))
+    @cached_property
+    def views(self) -> dict[str, View]:
+        """The feature views by name, from `features/*.yaml`, resolved against their events.
 
-    @property
-    def model_files(self) -> list[Path]:
-        """Files that declare models, by name."""
-        return sorted((self.folder / "models").glob("*.yaml"))
+        Raises:
+            DeclarationError: A view is wrong.
+        """
+        return load_views(self.folder / "features", self.contracts, root=self.folder)
+
+    @cached_property
+    def models(self) -> dict[str, ModelDeclaration]:
+        """The models by name, from `models/*.yaml`.
+
+        Raises:
+            DeclarationError: A model is wrong.
+        """
+        return load_models(self.folder / "models", views=self.views, contracts=self.contracts, root=self.folder)
+
+    @cached_property
+    def plans(self) -> dict[str, JobPlan]:
+        """The feature jobs by group, `call.subscriber_id`: one for each event and key that views read.
+
+        Raises:
+            DeclarationError: A view is wrong.
+        """
+        return plan_groups(list(self.views.values()), GroupTopics(self.settings.kafka.topic_prefix))
 
     @property
     def job_groups(self) -> tuple[str, ...]:
-        """Names of the feature jobs: one for each pair of event and key that a view reads, `call.subscriber_id`."""
-        pairs = {(str(view.get("source")), str(view.get("key"))) for view in map(self._data, self.view_files)}
-        return tuple(f"{source}.{key}" for source, key in sorted(pairs))
+        """Names of the feature jobs."""
+        return tuple(self.plans)
 
     def connection(self) -> KafkaConnection:
         """Return the connection to the brokers: those of the settings, or the embedded one of the running stack.
@@ -72,9 +92,6 @@ class Project:
                 raise not_running(self.folder)
             servers = state.bootstrap_servers
         return kafka.connection(servers)
-
-    def _data(self, path: Path) -> Mapping[str, object]:
-        return read_document(path, root=self.folder).data
 
 
 def open_project(

@@ -59,8 +59,8 @@ def run_stack(
         Declared(
             events=len(project.contracts),
             job_groups=project.job_groups,
-            views=len(project.view_files),
-            models=len(project.model_files),
+            views=len(project.views),
+            models=len(project.models),
         ),
         bootstrap_servers=servers,
         broker=broker,

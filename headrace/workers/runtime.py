@@ -8,14 +8,15 @@ import sys
 import threading
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-import headrace.project
-from headrace.project import Project
+from headrace_ingestion.errors import HeadraceError
+
+from headrace.project import Project, open_project
 from headrace.settings import LogSettings
 from headrace.stack.cache import atomic_file
 from headrace.stack.folders import StackFolders
@@ -70,7 +71,9 @@ def start(name: str, argv: Sequence[str] | None = None, *, parser: ArgumentParse
     parser.add_argument("--project", type=Path, required=True, help="the project folder")
     parser.add_argument("--name", default=name, help="name of this process")
     arguments = parser.parse_args(argv)
-    project = headrace.project.open_project(arguments.project)
+    # Before the project is read: an error in it is to be logged, too.
+    set_up_logging(LogSettings())
+    project = open_project(arguments.project)
     set_up_logging(project.settings.log)
     stop = threading.Event()
 
@@ -80,6 +83,31 @@ def start(name: str, argv: Sequence[str] | None = None, *, parser: ArgumentParse
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
     return Worker(arguments.name, project, arguments, stop, logging.getLogger(f"headrace.{arguments.name}"))
+
+
+def run(
+    name: str,
+    body: Callable[[Worker], None],
+    argv: Sequence[str] | None = None,
+    *,
+    parser: ArgumentParser | None = None,
+) -> int:
+    """Run a worker until it returns; return the exit status of the process. The border of a worker's process.
+
+    Args:
+        name: Name of the worker's module.
+        body: Does the work until `Worker.stop` is set.
+        argv: Arguments; those of the command line when None.
+        parser: Knows further arguments.
+    """
+    try:
+        body(start(name, argv, parser=parser))
+    except HeadraceError as error:
+        # In one line, because status shows the last one of the log.
+        text = " | ".join(line.strip() for line in str(error).splitlines())
+        logging.getLogger(f"headrace.{name}").error("%s: %s", type(error).__name__, text)
+        return 1
+    return 0
 
 
 def set_up_logging(settings: LogSettings) -> None:

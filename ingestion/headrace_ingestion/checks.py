@@ -11,14 +11,14 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from headrace_ingestion.contract import Contract, Field
+from headrace_ingestion.contract import Contract
 from headrace_ingestion.errors import Reason
+from headrace_ingestion.fields import INTEGER_RANGES, Field
 from headrace_ingestion.patterns import compile_pattern
 from headrace_ingestion.timestamps import LATEST_MS, parse_timestamp
 
 Check: TypeAlias = Callable[[Any], Any]
 
-INTEGER_RANGES = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 _SHOWN_VALUES = 10
 
 

@@ -81,7 +81,7 @@ def compile_encoder(contract: Contract) -> Callable[[Mapping[str, object]], Enco
             for name in times:
                 if accepted[name] is not None:
                     accepted[name] = format_timestamp(accepted[name])
-            if optional:
+            if optional and None in accepted.values():
                 accepted = {name: value for name, value in accepted.items() if value is not None}
             return Encoded(dumps(accepted), str(accepted[key_name]).encode(), event_time_ms)
         except NeedsExactNumbers:
@@ -155,14 +155,9 @@ def parser_spec(contract: Contract) -> dict[str, Any]:
     }
 
 
-def refuse_the_future(contract: Contract, event_time_ms: int, record_timestamp_ms: int) -> None:
-    """Do nothing when the event time lies at most `max_ahead` after the record timestamp.
-
-    Raises:
-        EventError: It lies further ahead.
-    """
-    if event_time_ms - record_timestamp_ms > duration_ms(contract.max_ahead):
-        raise event_error(contract, Refusal("from_the_future", _future_detail(contract), contract.time))
+def from_the_future(contract: Contract) -> EventError:
+    """Return the error of an event whose time lies more than `max_ahead` after its record timestamp."""
+    return event_error(contract, Refusal("from_the_future", _future_detail(contract), contract.time))
 
 
 def wrong_event_id(contract: Contract) -> EventError:

@@ -1,151 +1,34 @@
-"""The contract of an event: which fields it has, of which types, and which of them are its key and its time."""
+"""The contract of an event: which fields it has, and which of them are its key and its time."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import pydantic
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 
 from headrace_ingestion.documents import load_document, read_document
 from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import DeclarationError, closest
-from headrace_ingestion.patterns import compile_pattern
+from headrace_ingestion.fields import RESERVED_FIELDS, Field, FieldType, Name, check_field_name
 from headrace_ingestion.problems import DeclarationProblem
 
-FieldType = Literal["string", "bool", "int", "long", "double", "timestamp"]
-"""The types of a contract; `docs/wire-format.md` says what each is in JSON and in the lake."""
-
-RESERVED_FIELDS = frozenset(
-    {
-        "event_id", "event_time_ms", "clock_ms", "generation", "source_partition", "source_offset", "revision",
-        "declaration", "ingested_at_ms", "emitted_at_ms", "event_time", "clock", "ingested_at", "emitted_at",
-    }
-)  # fmt: skip
-"""Names that headrace itself writes beside an event's fields, on the topics and in the lake."""
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
-_INTEGER_BOUNDS = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
-_APPLIES = {
-    "minimum": ("int", "long", "double"),
-    "maximum": ("int", "long", "double"),
-    "pattern": ("string",),
-    "max_length": ("string",),
-    "values": ("string", "int", "long"),
-}
-
-
-def checked_name(name: str) -> str:
-    """Return `name` when it can name an event or a field.
-
-    Raises:
-        DeclarationProblem: It is not lower-case letters, digits and underscores that start with a letter.
-    """
-    if _NAME.fullmatch(name) is None:
-        raise DeclarationProblem(
-            f"{name!r} is not a name",
-            {"expected": "lower-case letters, digits and underscores, a letter first"},
-            re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789") or "name: call",
-        )
-    return name
-
-
-Name = Annotated[str, AfterValidator(checked_name)]
-
-
-def _checked_number(value: object) -> object:
-    if type(value) is int or (type(value) is float and math.isfinite(value)):
-        return value
-    raise DeclarationProblem(f"{value!r} is not a number", {"expected": "a finite number"}, "0")
-
-
-Number = Annotated[int | float, BeforeValidator(_checked_number)]
-
-
-class Field(BaseModel):
-    """One field of an event.
-
-    Attributes:
-        type: The type of its values.
-        required: Whether an event without it, or with null, is refused.
-        minimum: Smallest value allowed (int, long, double).
-        maximum: Largest value allowed (int, long, double).
-        pattern: Regular expression for the whole value (string); see `patterns`.
-        max_length: Longest value allowed, in Unicode code points (string).
-        values: The values allowed (string, int, long).
-        pii: What to do with personal data; declared here, not yet applied.
-        description: For people.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", title="field")
-
-    type: FieldType
-    required: bool = True
-    minimum: Number | None = None
-    maximum: Number | None = None
-    pattern: str | None = None
-    max_length: Annotated[int, pydantic.Field(ge=1, strict=True)] | None = None
-    values: tuple[str | int, ...] | None = None
-    pii: Literal["hash", "mask", "drop"] | None = None
-    description: str | None = None
-
-    @model_validator(mode="after")
-    def _constraints_fit_the_type(self) -> Field:
-        for constraint, types in _APPLIES.items():
-            if getattr(self, constraint) is not None and self.type not in types:
-                raise DeclarationProblem(
-                    f"{constraint!r} does not apply to the type {self.type}",
-                    {"applies to": ", ".join(types)},
-                    f"remove {constraint}",
-                    (constraint,),
-                )
-        self._check_bounds()
-        self._check_values()
-        if self.pattern is not None:
-            try:
-                compile_pattern(self.pattern)
-            except DeclarationProblem as problem:
-                raise DeclarationProblem(problem.failure, problem.exists, problem.try_, ("pattern",)) from None
-        return self
-
-    def _check_bounds(self) -> None:
-        for label in ("minimum", "maximum"):
-            bound = getattr(self, label)
-            if bound is not None and self.type in _INTEGER_BOUNDS:
-                low, high = _INTEGER_BOUNDS[self.type]
-                if not isinstance(bound, int) or not low <= bound <= high:
-                    raise DeclarationProblem(
-                        f"{label!r} of {self.type} is {bound}", {"expected": f"an integer from {low} to {high}"}, None,
-                        (label,),
-                    )  # fmt: skip
-        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise DeclarationProblem(
-                f"'minimum' {self.minimum} is above 'maximum' {self.maximum}",
-                {"expected": "minimum <= maximum"},
-                f"minimum: {self.maximum}",
-                ("minimum",),
-            )
-
-    def _check_values(self) -> None:
-        if self.values is None:
-            return
-        wanted = str if self.type == "string" else int
-        wrong = [value for value in self.values if type(value) is not wanted]
-        if wrong or not self.values or len(set(self.values)) < len(self.values):
-            raise DeclarationProblem(
-                f"'values' has {wrong[0]!r}" if wrong else "'values' is empty or names a value twice",
-                {"expected": f"different values of the type {self.type}"},
-                f"values: ['{wrong[0]}']" if wrong and wanted is str else None,
-                ("values",),
-            )
+__all__ = [
+    "RESERVED_FIELDS",
+    "Contract",
+    "Field",
+    "FieldType",
+    "Name",
+    "contract_as_dict",
+    "index_contracts",
+    "load_contracts",
+]
 
 
 class Contract(BaseModel):
@@ -183,7 +66,7 @@ class Contract(BaseModel):
                 "'fields' is empty", {"expected": "at least the key and the time"}, None, ("fields",)
             )
         for name in self.fields:
-            _check_field_name(name)
+            check_field_name(name)
         for label in ("key", "time"):
             name = getattr(self, label)
             if name not in self.fields:
@@ -259,20 +142,6 @@ class Contract(BaseModel):
             return f"contract {self.label}"
         line = self._lines.get(field or "")
         return f"{self._origin} line {line}" if line else self._origin
-
-
-def _check_field_name(name: str) -> None:
-    try:
-        checked_name(name)
-    except DeclarationProblem as problem:
-        raise DeclarationProblem(problem.failure, problem.exists, problem.try_, ("fields", name)) from None
-    if name in RESERVED_FIELDS:
-        raise DeclarationProblem(
-            f"the field name {name!r} is reserved: headrace writes a column of that name",
-            {"reserved": ", ".join(sorted(RESERVED_FIELDS))},
-            f"call_{name}",
-            ("fields", name),
-        )
 
 
 def load_contracts(folder: Path, *, root: Path | None = None) -> dict[str, Contract]:

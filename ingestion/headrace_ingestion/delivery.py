@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from typing import NamedTuple
 
 from headrace_ingestion.errors import DeliveryError
@@ -44,10 +44,14 @@ class FlushResult(NamedTuple):
 class Delivery:
     """The outcome of one event, now or later."""
 
-    __slots__ = ("_settled", "error", "event_id", "record", "report", "sent_at_seconds")
+    __slots__ = ("_wait", "error", "event_id", "record", "report", "sent_at_seconds")
 
     def __init__(
-        self, event_id: str, record: OutgoingRecord, sent_at_seconds: float, settled: threading.Condition
+        self,
+        event_id: str,
+        record: OutgoingRecord,
+        sent_at_seconds: float,
+        wait: Callable[[Delivery, float | None], bool],
     ) -> None:
         """Hold an event that has no answer yet; made by the producer."""
         self.event_id = event_id
@@ -55,7 +59,7 @@ class Delivery:
         self.sent_at_seconds = sent_at_seconds
         self.report: DeliveryReport | None = None
         self.error: DeliveryError | None = None
-        self._settled = settled
+        self._wait = wait
 
     @property
     def done(self) -> bool:
@@ -72,9 +76,8 @@ class Delivery:
             DeliveryError: The event was given up; the class says why and whether trying again may help.
             TimeoutError: There is no answer yet.
         """
-        with self._settled:
-            if not self._settled.wait_for(lambda: self.done, timeout_seconds):
-                raise TimeoutError(f"event {self.event_id} has no delivery report after {timeout_seconds} s")
+        if not self.done and not self._wait(self, timeout_seconds):
+            raise TimeoutError(f"event {self.event_id} has no delivery report after {timeout_seconds} s")
         if self.error is not None:
             raise self.error
         if self.report is None:

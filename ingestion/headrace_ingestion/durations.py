@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, PlainSerializer
 from headrace_ingestion.problems import DeclarationProblem
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_FORM = re.compile(r"(\d{1,12})(ms|s|m|h|d)", re.ASCII)
+_FORM = re.compile(r"(\d{1,15})(ms|s|m|h|d)", re.ASCII)
 _LONGEST = timedelta(days=36_500)
 
 

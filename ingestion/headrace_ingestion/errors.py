@@ -57,7 +57,7 @@ def four_parts(failure: str, facts: Mapping[str, str] | None = None, try_: str |
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that looks most like `name`, or None when none does."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
     return matches[0] if matches else None
 
 

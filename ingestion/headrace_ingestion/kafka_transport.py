@@ -35,8 +35,8 @@ class KafkaTransport:
         self._connection = connection
         self._timeout_ms = round(delivery_timeout_seconds * 1000)
         self._producer: KafkaProducer | None = None
-        self._partitions: dict[str, int] = {}
-        self._partitions_until = 0.0
+        # Topic → number of partitions, and until when to believe it.
+        self._partitions: dict[str, tuple[int, float]] = {}
 
     @property
     def place(self) -> str:
@@ -80,6 +80,11 @@ class KafkaTransport:
         except OSError as error:
             raise broker_unavailable(self.place, str(error)) from error
 
+    def ready(self, topic: str) -> bool:
+        """Return whether the partitions of the topic are known; then the client takes its records without waiting."""
+        known = self._partitions.get(topic)
+        return known is not None and time.monotonic() < known[1]
+
     def send(self, record: OutgoingRecord, on_result: OnResult) -> None:
         """Take the record.
 
@@ -93,19 +98,14 @@ class KafkaTransport:
         producer: Any = self._producer
         topic, key, value, headers, timestamp_ms = record
         try:
-            partition = partition_of(key, self._partitions.get(topic) or self._find_partitions(topic))
+            known = self._partitions.get(topic)
+            partitions = known[0] if known is not None and time.monotonic() < known[1] else self._find_partitions(topic)
+            partition = partition_of(key, partitions)
             future = producer.send(topic, value, key, headers, partition, timestamp_ms)
         except (KafkaError, ValueError) as error:  # ValueError: a topic name that Kafka does not allow
             raise delivery_error(error, self.place, topic, len(value)) from error
         future.add_callback(lambda stored: on_result(DeliveryReport(topic, partition, stored[3], stored[4])))
         future.add_errback(lambda error: on_result(delivery_error(error, self.place, topic, len(value))))
-
-    def flush(self) -> None:
-        """Forget partition counts that are too old; the client sends by itself after its linger of 5 ms."""
-        now = time.monotonic()
-        if now >= self._partitions_until:
-            self._partitions.clear()
-            self._partitions_until = now + PARTITIONS_KNOWN_SECONDS
 
     def close(self, timeout_seconds: float) -> None:
         """Let go of the broker; records without an answer by then are answered with an error."""
@@ -119,14 +119,16 @@ class KafkaTransport:
             self._producer.close(0)
 
     def _find_partitions(self, topic: str) -> int:
+        """Ask the client, which may wait for its broker."""
         from kafka.errors import KafkaTimeoutError
 
         producer: Any = self._producer
         try:
-            self._partitions[topic] = len(producer.partitions_for(topic))
+            partitions = len(producer.partitions_for(topic))
         except KafkaTimeoutError as error:
             raise self._why_no_partitions(topic) from error
-        return self._partitions[topic]
+        self._partitions[topic] = (partitions, time.monotonic() + PARTITIONS_KNOWN_SECONDS)
+        return partitions
 
     def _why_no_partitions(self, topic: str) -> BrokerUnavailableError | UnknownTopicError:
         """Ask a broker directly: the producer does not tell a missing topic from a missing broker."""

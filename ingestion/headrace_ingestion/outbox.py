@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from enum import Enum
 
 from headrace_ingestion.delivery import Counters, Delivery, FlushResult
 from headrace_ingestion.errors import DeliveryError
@@ -14,40 +15,66 @@ from headrace_ingestion.transport import DeliveryReport
 logger = logging.getLogger(__name__)
 
 
+class Put(Enum):
+    """What became of a delivery that was put into the outbox."""
+
+    QUEUED = "the sender hands it over"
+    YOURS = "the caller hands it over, now"
+    FULL = "there was no space"
+    CLOSED = "the outbox takes no more"
+
+
 class Outbox:
     """Holds at most `max_events` deliveries without an answer, handed over to the client or not."""
 
     def __init__(self, max_events: int, on_delivery: Callable[[Delivery], None] | None = None) -> None:
         """Make an empty one that calls `on_delivery` for each answer, from the thread that brings it."""
         lock = threading.Lock()
-        self.settled = threading.Condition(lock)
         self._max_events = max_events
         self._on_delivery = on_delivery
         self._lock = lock
+        self._settled = threading.Condition(lock)
+        self._watchers = 0
         self._work = threading.Condition(lock)
         self._space = threading.Condition(lock)
         self._waiting: deque[Delivery] = deque()
         # A dictionary for its order: a flush waits for those that were pending when it was called.
         self._pending: dict[Delivery, None] = {}
         self._blocked = 0
-        self._idle = False
+        self._clear = False
         self._closing = False
         self._sent = self._delivered = self._failed = 0
 
-    def put(self, delivery: Delivery, block_seconds: float) -> bool:
-        """Add a delivery, waiting for space that long; return whether it was added: there is space, and no end."""
+    def put(self, delivery: Delivery, block_seconds: float, ready: bool) -> Put:
+        """Add a delivery, waiting for space that long.
+
+        Args:
+            delivery: It has no answer yet.
+            block_seconds: Longest wait for space.
+            ready: Whether the transport would take it now. If nothing waits before it either, the caller hands it over
+                itself: a change of threads for each event would cost as much as the rest of sending it.
+        """
         with self._lock:
             if len(self._pending) >= self._max_events and not self._wait_for_space(block_seconds):
-                return False
+                return Put.FULL
             if self._closing:
-                return False
+                return Put.CLOSED
             self._pending[delivery] = None
-            self._waiting.append(delivery)
             self._sent += 1
-            if self._idle:
-                self._idle = False
-                self._work.notify()
-            return True
+            if ready and self._clear:
+                return Put.YOURS
+            self._queue(delivery)
+            return Put.QUEUED
+
+    def queue(self, delivery: Delivery) -> None:
+        """Let the sender hand over a delivery that its caller could not."""
+        with self._lock:
+            self._queue(delivery)
+
+    def _queue(self, delivery: Delivery) -> None:
+        self._waiting.append(delivery)
+        self._clear = False
+        self._work.notify()
 
     def _wait_for_space(self, block_seconds: float) -> bool:
         if block_seconds <= 0:
@@ -58,13 +85,18 @@ class Outbox:
         finally:
             self._blocked -= 1
 
-    def take(self, timeout_seconds: float) -> list[Delivery]:
-        """Return all deliveries that wait to be handed over, in order; waits that long for the first."""
+    def take(self, timeout_seconds: float, *, clear: bool) -> list[Delivery]:
+        """Return all deliveries that wait to be handed over, in order; waits that long for the first.
+
+        Args:
+            timeout_seconds: Longest wait.
+            clear: Nothing taken before is left: while nothing waits, callers may hand over by themselves.
+        """
         with self._lock:
             if not self._waiting and not self._closing:
-                self._idle = True
+                self._clear = clear
                 self._work.wait(timeout_seconds)
-                self._idle = False
+                self._clear = False
             taken = list(self._waiting)
             self._waiting.clear()
             return taken
@@ -108,18 +140,29 @@ class Outbox:
             self._failed += 1
         if self._blocked:
             self._space.notify()
-        self.settled.notify_all()
+        if self._watchers:
+            self._settled.notify_all()
 
     def flush(self, timeout_seconds: float | None) -> FlushResult:
         """Wait until everything that is pending now has its answer, or the time is over."""
         with self._lock:
             mine = list(self._pending)
-            self.settled.wait_for(
-                lambda: all(delivery not in self._pending for delivery in reversed(mine)), timeout_seconds
-            )
+            self._watch(lambda: all(delivery not in self._pending for delivery in reversed(mine)), timeout_seconds)
             answered = [delivery for delivery in mine if delivery not in self._pending]
             delivered = sum(delivery.report is not None for delivery in answered)
             return FlushResult(delivered, len(answered) - delivered, len(mine) - len(answered))
+
+    def wait(self, delivery: Delivery, timeout_seconds: float | None) -> bool:
+        """Wait for the answer of one delivery; return whether it is there."""
+        with self._lock:
+            return self._watch(lambda: delivery not in self._pending, timeout_seconds)
+
+    def _watch(self, is_over: Callable[[], bool], timeout_seconds: float | None) -> bool:
+        self._watchers += 1
+        try:
+            return self._settled.wait_for(is_over, timeout_seconds)
+        finally:
+            self._watchers -= 1
 
     def pending(self) -> list[Delivery]:
         """Return the deliveries without an answer, oldest first."""

@@ -6,26 +6,32 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
 from headrace_ingestion.clock import Clock, SystemClock
-from headrace_ingestion.codec import compile_encoder, refuse_the_future, wrong_event_id, wrong_trace
+from headrace_ingestion.codec import compile_encoder, from_the_future, wrong_event_id, wrong_trace
 from headrace_ingestion.contract import Contract, index_contracts, load_contracts
 from headrace_ingestion.delivery import Counters, Delivery, FlushResult
+from headrace_ingestion.durations import duration_ms
 from headrace_ingestion.errors import (
+    BrokerUnavailableError,
+    DeclarationError,
+    DeliveryError,
     EventError,
     ProducerClosedError,
     QueueFullError,
     SettingsError,
     UnknownEventError,
+    UnknownTopicError,
     closest,
 )
 from headrace_ingestion.headers import CONTRACT, EVENT_ID, TRACEPARENT, is_event_id, is_traceparent
 from headrace_ingestion.ids import EventIds, new_traceparent, traceparent_of
 from headrace_ingestion.kafka_transport import KafkaTransport
-from headrace_ingestion.outbox import Outbox
+from headrace_ingestion.outbox import Outbox, Put
 from headrace_ingestion.records import Encoded
 from headrace_ingestion.sender import Sender
 from headrace_ingestion.settings import KafkaConnection
@@ -33,14 +39,17 @@ from headrace_ingestion.transport import OutgoingRecord, Transport
 
 logger = logging.getLogger(__name__)
 
+_DEFAULTS = {"queue_max_events": 10_000, "delivery_timeout_seconds": 120}
+
 WhenFull = Literal["block", "raise"]
 
 
 class Producer:
     """Sends the events of one or more contracts; threads may share it, processes may not.
 
-    `send` checks and encodes in the caller's thread and puts the event in a bounded queue; an own thread hands it to
-    the client. While the broker is away events wait in the queue, up to the delivery timeout.
+    `send` checks and encodes in the caller's thread and never waits for a broker: while the client knows the topic it
+    takes the event at once; otherwise the event waits in a bounded queue, up to the delivery timeout, for an own thread
+    to hand it over.
     After a fork, the child makes a producer of its own: the parent's raises `ProducerClosedError` there.
     """
 
@@ -90,7 +99,7 @@ class Producer:
         self._own_ids = ids is None
         self._block_seconds = block_seconds if when_full == "block" else 0.0
         self._queue_max_events = queue_max_events
-        self._place = transport.place
+        self._transport = transport
         self._outbox = Outbox(queue_max_events, on_delivery)
         self._sender = Sender(self._outbox, transport, self._clock, delivery_timeout_seconds)
         self._close_seconds = delivery_timeout_seconds
@@ -136,7 +145,8 @@ class Producer:
         now_ms = self._clock.now_ms() if timestamp_ms is None else timestamp_ms
         try:
             encoded = known.encode(fields)
-            refuse_the_future(known.contract, encoded.event_time_ms, now_ms)
+            if encoded.event_time_ms - now_ms > known.ahead_ms:
+                raise from_the_future(known.contract)
             if event_id is not None and not is_event_id(event_id):
                 raise wrong_event_id(known.contract)
             if trace is not None and not is_traceparent(trace):
@@ -157,10 +167,27 @@ class Producer:
             trace = traceparent_of(event_id) if own_id else new_traceparent()
         headers = [(EVENT_ID, event_id.encode()), event.header, (TRACEPARENT, trace.encode())]
         record = OutgoingRecord(event.topic, encoded.key, encoded.value, headers, now_ms)
-        delivery = Delivery(event_id, record, self._clock.monotonic_seconds(), self._outbox.settled)
-        if not self._outbox.put(delivery, self._block_seconds):
-            raise self._unusable() if self._outbox.closing else self._queue_full(event)
+        delivery = Delivery(event_id, record, self._clock.monotonic_seconds(), self._outbox.wait)
+        put = self._outbox.put(delivery, self._block_seconds, self._transport.ready(event.topic))
+        if put is Put.YOURS:
+            self._hand_over(delivery)
+        elif put is Put.FULL:
+            raise self._queue_full(event)
+        elif put is Put.CLOSED:
+            raise self._unusable()
         return delivery
+
+    def _hand_over(self, delivery: Delivery) -> None:
+        try:
+            self._transport.send(delivery.record, partial(self._outbox.settle, delivery))
+        except (BrokerUnavailableError, UnknownTopicError):
+            self._outbox.queue(delivery)
+        except DeliveryError as error:
+            self._outbox.settle(delivery, error)
+        except BaseException:
+            # An interrupt, or what nobody foresaw: no flush may wait for this event for ever.
+            self._outbox.settle(delivery, self._interrupted(delivery))
+            raise
 
     def flush(self, timeout_seconds: float | None = None) -> FlushResult:
         """Wait until every event sent so far has its answer, or the time is over, and say what became of them.
@@ -186,7 +213,7 @@ class Producer:
         result = self._outbox.flush(self._close_seconds if timeout_seconds is None else timeout_seconds)
         self._sender.stop(0.0 if result.pending else 5.0)
         if result.failed or result.pending:
-            logger.error("%d events were not delivered to %s", result.failed + result.pending, self._place)
+            logger.error("%d events were not delivered to %s", result.failed + result.pending, self._transport.place)
         return result
 
     def __enter__(self) -> Producer:
@@ -211,8 +238,15 @@ class Producer:
         waited = f"for {self._block_seconds:g} s" if self._block_seconds > 0 else "and when_full is 'raise'"
         return QueueFullError(
             f"event {event.contract.name!r} was not taken: the queue is full {waited}",
-            {"queue": f"{self._queue_max_events} events without an answer", "broker": self._place},
+            {"queue": f"{self._queue_max_events} events without an answer", "broker": self._transport.place},
             "headrace status, a larger queue_max_events, or send later",
+        )
+
+    def _interrupted(self, delivery: Delivery) -> ProducerClosedError:
+        return ProducerClosedError(
+            f"sending event {delivery.event_id} was interrupted; it may have been written all the same",
+            {"broker": self._transport.place},
+            "send it again with the same event_id",
         )
 
     def _unusable(self) -> ProducerClosedError:
@@ -228,26 +262,32 @@ class Producer:
 class _Event:
     """What `send` needs of a contract, made once."""
 
-    __slots__ = ("contract", "encode", "header", "topic")
+    __slots__ = ("ahead_ms", "contract", "encode", "header", "topic")
 
     def __init__(self, contract: Contract, prefix: str) -> None:
         self.contract = contract
         self.topic = contract.topic(prefix)
+        self.ahead_ms = duration_ms(contract.max_ahead)
         self.encode = compile_encoder(contract)
         self.header = (CONTRACT, contract.label.encode())
 
 
 def _by_name(contracts: Contract | Iterable[Contract] | Path) -> dict[str, Contract]:
     if isinstance(contracts, Contract):
-        return {contracts.name: contracts}
-    if not isinstance(contracts, Path):
-        return index_contracts(contracts)
-    if contracts.is_dir():
-        return load_contracts(contracts)
-    return index_contracts([Contract.load(contracts)])
+        found = {contracts.name: contracts}
+    elif not isinstance(contracts, Path):
+        found = index_contracts(contracts)
+    elif contracts.is_dir():
+        found = load_contracts(contracts)
+    else:
+        found = index_contracts([Contract.load(contracts)])
+    if not found:
+        where = f" in {contracts}" if isinstance(contracts, Path) else ""
+        raise DeclarationError(f"there is no contract{where}", {"expected": "at least one *.yaml"}, "events/call.yaml")
+    return found
 
 
 def _positive(**limits: float) -> None:
     for name, value in limits.items():
         if value <= 0:
-            raise SettingsError(f"{name} is {value}", {"expected": "more than zero"}, f"{name}=100")
+            raise SettingsError(f"{name} is {value}", {"expected": "more than zero"}, f"{name}={_DEFAULTS[name]}")

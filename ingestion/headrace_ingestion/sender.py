@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = 0.25
 """Pause between two tries to reach a broker or to find a topic."""
 
+IDLE_SECONDS = 60.0
+"""Longest sleep of the thread when nothing waits; it is woken when something does."""
+
 TOPIC_WAIT_SECONDS = 5.0
 """How long a missing topic may take to appear: a topic just made is not known to every broker at once."""
 
@@ -59,7 +62,8 @@ class Sender:
                 connected = connected or self._connect()
                 if connected:
                     self._retry_parked()
-                    self._hand_over(self._outbox.take(RETRY_SECONDS if self._parked else 60.0))
+                    wait_seconds = RETRY_SECONDS if self._parked else IDLE_SECONDS
+                    self._hand_over(self._outbox.take(wait_seconds, clear=not self._parked))
         finally:
             # Also when the thread dies of an error that nobody foresaw: no event may wait for an answer for ever.
             self._outbox.close()
@@ -77,7 +81,7 @@ class Sender:
             self._outbox.pause(RETRY_SECONDS)
         except DeliveryError as error:
             # A refused login does not heal by itself: nothing that waits can be delivered.
-            for delivery in self._outbox.take(0):
+            for delivery in self._outbox.take(0, clear=False):
                 self._outbox.settle(delivery, error)
             self._outbox.pause(RETRY_SECONDS)
         return False
@@ -104,7 +108,6 @@ class Sender:
             except DeliveryError as error:
                 settle(delivery, error)
             rest.popleft()
-        self._transport.flush()
 
     def _retry_parked(self) -> None:
         for topic in list(self._parked):

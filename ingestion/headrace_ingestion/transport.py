@@ -32,7 +32,7 @@ OnResult: TypeAlias = Callable[[DeliveryReport | DeliveryError], None]
 
 
 class Transport(Protocol):
-    """Carries records; called from one thread."""
+    """Carries records. `connect` and `close` are called from one thread, `ready` and `send` from any."""
 
     @property
     def place(self) -> str:
@@ -46,6 +46,9 @@ class Transport(Protocol):
             AccessDeniedError: A broker answers and refuses the login.
         """
 
+    def ready(self, topic: str) -> bool:
+        """Return whether `send` would take a record of this topic now, without waiting for a broker."""
+
     def send(self, record: OutgoingRecord, on_result: OnResult) -> None:
         """Take the record and call `on_result` when the broker has answered or will not.
 
@@ -54,9 +57,6 @@ class Transport(Protocol):
             UnknownTopicError: The broker has no such topic, now; the record is still the caller's.
             DeliveryError: It never can be taken.
         """
-
-    def flush(self) -> None:
-        """Send what was taken without waiting for more of it; does not wait for answers."""
 
     def close(self, timeout_seconds: float) -> None:
         """Let go of the broker; records without an answer by then are answered with an error."""

@@ -54,6 +54,9 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})\\Z"), _first)
 
 
+_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "null", "bool", "int", "float"))
+
+
 def _decimal_integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     # PyYAML's own reads 010 as eight.
     return int(loader.construct_scalar(node))
@@ -82,7 +85,7 @@ def read_document(path: Path, *, root: Path | None = None) -> Document:
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
-        if node is None:
+        if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
             raise DeclarationError(
                 f"{shown} is empty", {"expected": "a mapping, such as name: call"}, "name: call", path=shown
             )
@@ -150,6 +153,8 @@ def _construct(
 ) -> Any:
     if id(node) in open_:
         raise yaml.constructor.ConstructorError(None, None, "an alias that contains itself", node.start_mark)
+    if node.tag not in _TAGS:
+        raise yaml.constructor.ConstructorError(None, None, f"the tag {node.tag} is not known here", node.start_mark)
     inside = open_ | {id(node)}
     if isinstance(node, yaml.MappingNode):
         found: dict[Any, Any] = {}

@@ -19,7 +19,7 @@ from headrace_lake.errors import LakeWriteError
 from headrace_lake.layout import table_folder
 from headrace_lake.offsets import recorded_offsets, side_app_id
 from headrace_lake.schemas import arrow_schema
-from headrace_lake.tables import TableSpec, dead_letters_table
+from headrace_lake.tables import dead_letters_table
 
 
 def dead_letter_rows(refused: Sequence[RefusedRecord], now_ms: int) -> pa.Table:
@@ -41,7 +41,9 @@ def dead_letter_rows(refused: Sequence[RefusedRecord], now_ms: int) -> pa.Table:
         "topic": [record.topic for record in records],
         "partition": [record.partition for record in records],
         "offset": [record.offset for record in records],
-        "record_timestamp": epoch_ms_column([record.timestamp if record.timestamp >= 0 else None for record in records]),
+        "record_timestamp": epoch_ms_column(
+            [record.timestamp if record.timestamp >= 0 else None for record in records]
+        ),
         "event_id": [_event_id(item) for item in refused],
         "key": keys,
         "value": [base64.b64encode(record.value or b"").decode() for record in records],

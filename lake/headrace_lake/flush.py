@@ -43,9 +43,7 @@ class FlushPolicy:
         """
         if waiting.since_ms is None:
             return False
-        return (
-            now_ms - waiting.since_ms >= self.interval_ms or waiting.rows >= self.rows or waiting.bytes >= self.bytes
-        )
+        return now_ms - waiting.since_ms >= self.interval_ms or waiting.rows >= self.rows or waiting.bytes >= self.bytes
 
     def is_too_much(self, waiting: Waiting) -> bool:
         """Return whether no more may be read until these are written: four times what a commit takes."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,18 +47,12 @@ class StoredKeys:
             unseen.discard(key)
         return rows if all(keep) else rows.filter(pa.array(keep))
 
-    def _overlapping(self, rows: pa.Table, handle: DeltaTable) -> Iterator[str]:
-        files = pa.table(handle.get_add_actions(flatten=True))
-        low, high = f"min.{self._time}", f"max.{self._time}"
-        if low in files.column_names and high in files.column_names:
-            # Statistics are cut to milliseconds, as the times are. A file without statistics may hold anything.
-            times = pc.min_max(rows.column(self._time))
-            overlap = pc.and_kleene(
-                pc.less_equal(files.column(low), times["max"]), pc.greater_equal(files.column(high), times["min"])
-            )
-            files = files.filter(pc.fill_null(overlap, True))
-        for path in files.column("path").to_pylist():
-            yield str(Path(handle.table_uri) / path)
+    def _overlapping(self, rows: pa.Table, handle: DeltaTable) -> list[str]:
+        # Statistics and event times are both whole milliseconds. A file without statistics is always among the answers.
+        times = pc.min_max(rows.column(self._time)).as_py()
+        low, high = (times[end].isoformat().replace("+00:00", "Z") for end in ("min", "max"))
+        overlap = f"{self._time} >= '{low}' AND {self._time} <= '{high}'"
+        return handle.file_uris(file_pruning_predicate=overlap)
 
     def _keys_of(self, path: str) -> frozenset[tuple[str | None, ...]]:
         known = self._files.pop(path, None)

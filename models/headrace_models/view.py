@@ -1,8 +1,13 @@
 """What a model needs to know of a feature view: its columns, its longest window, its hash."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from headrace_features.view import View
 
 ColumnType = Literal["bool", "int", "long", "double", "string", "timestamp"]
 
@@ -32,3 +37,14 @@ class FeatureView:
     def numeric_columns(self) -> tuple[str, ...]:
         """Names of the columns that a recipe can read, in the order of the view."""
         return tuple(name for name, column_type in self.columns if column_type in NUMERIC)
+
+
+def feature_view(view: View) -> FeatureView:
+    """Return what models need of a resolved view."""
+    return FeatureView(
+        name=view.name,
+        key=view.key,
+        columns=tuple((column.name, column.type) for column in view.columns),
+        longest_window=timedelta(milliseconds=view.longest_window_ms),
+        digest=view.digest,
+    )

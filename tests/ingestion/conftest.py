@@ -53,10 +53,10 @@ class RealPlatform:
         return Producer(contracts, self.connection, **options)
 
     def records(self, event: str) -> list[StoredRecord]:
-        return read_all(self.connection, f"{self.connection.topic_prefix}events.{event}")
+        return _read_all(self.connection, f"{self.connection.topic_prefix}events.{event}")
 
 
-def read_all(connection: KafkaConnection, topic: str) -> list[StoredRecord]:
+def _read_all(connection: KafkaConnection, topic: str) -> list[StoredRecord]:
     """Return all records of a topic by partition and offset."""
     from kafka import KafkaConsumer, TopicPartition
 
@@ -69,7 +69,8 @@ def read_all(connection: KafkaConnection, topic: str) -> list[StoredRecord]:
         while any(consumer.position(partition) < ends[partition] for partition in partitions):
             for records in consumer.poll(timeout_ms=1000).values():
                 found += [
-                    StoredRecord(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in records
+                    StoredRecord(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
+                    for r in records
                 ]
     finally:
         consumer.close()
@@ -83,6 +84,12 @@ def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
         yield FakePlatform()
     else:
         yield RealPlatform(request.getfixturevalue("broker"))
+
+
+@pytest.fixture
+def read_all() -> Callable[[KafkaConnection, str], list[StoredRecord]]:
+    """Read a topic of a real broker from its beginning to its end."""
+    return _read_all
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def test_a_jar_that_was_cut_off_is_refused_and_not_kept(repository: Repository) 
 
 
 def test_a_jar_that_the_repository_lacks_is_asked_for_once(repository: Repository) -> None:
-    with pytest.raises(JarError, match="org.example.mill:wheel:1.0 could not be fetched: HTTP 404 Not Found"):
+    with pytest.raises(JarError, match=r"wheel:1\.0 could not be fetched: HTTP 404 Not Found"):
         fetch_jars([jar()])
     assert len(repository.asked) == 1
 

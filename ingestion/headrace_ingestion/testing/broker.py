@@ -135,6 +135,11 @@ class FakeTransport:
         with self._broker._lock:
             self._broker._check_connection()
 
+    def ready(self, topic: str) -> bool:
+        """Return whether the broker is there and has the topic."""
+        with self._broker._lock:
+            return not self._broker._away and topic in self._broker._topics
+
     def send(self, record: OutgoingRecord, on_result: OnResult) -> None:
         """Store the record and answer, unless the broker is slow.
 
@@ -149,9 +154,6 @@ class FakeTransport:
                 self._broker._unanswered.append((on_result, result))
                 return
         on_result(result)
-
-    def flush(self) -> None:
-        """Do nothing: each record is stored at once."""
 
     def close(self, timeout_seconds: float) -> None:
         """Do nothing: answers that were kept back stay back."""

@@ -1,10 +1,8 @@
-"""What every recipe makes: a detector with calibrated scores and reasons, stored without pickle."""
+"""What every recipe makes: a detector with calibrated scores and reasons."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -29,6 +27,10 @@ class Calibration(Protocol):
 
 class Estimator(Protocol):
     """The fitted scikit-learn part: a larger margin is more suspicious."""
+
+    @property
+    def trees(self) -> object:
+        """The scikit-learn estimator, to be stored."""
 
     def margin(self, x: Floats) -> Floats:
         """Return the raw margin of each row of `x` `[rows, features]`, NaN for null."""
@@ -105,18 +107,3 @@ class Detector:
             )
             for row in range(rows)
         ]
-
-    def save(self, folder: Path) -> None:
-        """Write the detector into `folder`: `detector.json` and the trees in skops' format, which runs no code."""
-        import skops.io
-
-        folder.mkdir(parents=True, exist_ok=True)
-        document = {
-            "format": 1,
-            "kind": self.kind,
-            "features": list(self.features),
-            "typical": [None if np.isnan(value) else float(value) for value in self.typical],
-            "calibration": self.calibration.parameters(),
-        }
-        (folder / "detector.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
-        skops.io.dump(self.estimator.trees, folder / "trees.skops")  # type: ignore[attr-defined]  # see storage

@@ -13,40 +13,53 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMap
 final class EventSpec {
     final String event;
     final long maxAheadMs;
+    final String maxAheadShown;
     final int key;
     final int time;
     final Field[] fields;
     final Map<String, Integer> positions = new HashMap<>();
 
-    /** One field of the contract. */
+    /** One field of the contract; {@code texts} are details that the plan has printed, since no two languages print numbers alike. */
     static final class Field {
         final String name;
         final String type;
         final boolean required;
+        final boolean checked;
         final JsonNode minimum;
         final JsonNode maximum;
+        final String patternShown;
         final Pattern pattern;
         final int maxLength;
-        final Set<String> values;
-        final boolean checked;
+        final Set<Object> values;
+        private final JsonNode texts;
 
         Field(JsonNode node) {
             name = node.get("name").asText();
             type = node.get("type").asText();
-            required = node.path("required").asBoolean(true);
-            minimum = node.hasNonNull("minimum") ? node.get("minimum") : null;
-            maximum = node.hasNonNull("maximum") ? node.get("maximum") : null;
-            pattern = node.hasNonNull("pattern") ? Pattern.compile(node.get("pattern").asText()) : null;
-            maxLength = node.hasNonNull("max_length") ? node.get("max_length").asInt() : -1;
-            values = node.hasNonNull("values") ? new HashSet<>() : null;
-            if (values != null) for (JsonNode value : node.get("values")) values.add(value.asText());
-            checked = minimum != null || maximum != null || pattern != null || maxLength >= 0 || values != null;
+            required = node.get("required").asBoolean();
+            minimum = node.get("minimum");
+            maximum = node.get("maximum");
+            patternShown = node.path("pattern").asText();
+            // Only a line feed ends a line, as in Python.
+            pattern = node.has("pattern") ? Pattern.compile(patternShown, Pattern.UNIX_LINES) : null;
+            maxLength = node.path("max_length").asInt(-1);
+            values = node.has("values") ? new HashSet<>() : null;
+            if (values != null) {
+                for (JsonNode value : node.get("values")) values.add(value.isTextual() ? value.asText() : (Object) value.asLong());
+            }
+            checked = pattern != null || maxLength >= 0 || values != null;
+            texts = node.get("texts");
+        }
+
+        String text(String name) {
+            return texts.get(name).asText();
         }
     }
 
     private EventSpec(JsonNode root) {
         event = root.get("event").asText();
         maxAheadMs = root.get("max_ahead_ms").asLong();
+        maxAheadShown = root.get("max_ahead_shown").asText();
         JsonNode nodes = root.get("fields");
         fields = new Field[nodes.size()];
         for (int i = 0; i < fields.length; i++) {

@@ -106,7 +106,7 @@ public final class KernelFunction extends ProcessTableFunction<RowData> {
     private void features(Lane lane, Row input, GenericRowData output, long eventTime, long clock, long sinceLast) {
         long nullMask = 0;
         for (int i = 0; i < spec.inputs.length; i++) {
-            Object value = input.getField(LEAD + i);
+            Object value = finite(input.getField(LEAD + spec.positions[i]));
             if (value == null) nullMask |= 1L << i;
             else output.setField(HEAD + i, take(value, i));
         }
@@ -119,6 +119,11 @@ public final class KernelFunction extends ProcessTableFunction<RowData> {
         for (int f = 0; f < spec.features.length; f++) {
             if (!spec.features[f].excludeCurrent) output.setField(to + f, spec.features[f].value(lane, eventTime, sinceLast));
         }
+    }
+
+    /** A derived value without a finite number has none. */
+    private static Object finite(Object value) {
+        return value instanceof Double && !Double.isFinite((Double) value) ? null : value;
     }
 
     /** Reads an input into the lane's scratch and returns it as it passes on to the expressions. */

@@ -4,6 +4,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.TreeMap;
 
@@ -12,8 +13,8 @@ final class KernelSpec {
     final long dedupMs;
     final long retainMs;
     final boolean passesLetters;
+    final int[] positions;
     final Kind[] inputs;
-    final String[] inputTypes;
     final LaneSpec lane;
     final Feature[] features;
 
@@ -21,11 +22,14 @@ final class KernelSpec {
             long dedupMs,
             long retainMs,
             boolean passesLetters,
-            String[] inputTypes, Kind[] inputs, LaneSpec lane, Feature[] features) {
+            int[] positions,
+            Kind[] inputs,
+            LaneSpec lane,
+            Feature[] features) {
         this.dedupMs = dedupMs;
         this.retainMs = retainMs;
         this.passesLetters = passesLetters;
-        this.inputTypes = inputTypes;
+        this.positions = positions;
         this.inputs = inputs;
         this.lane = lane;
         this.features = features;
@@ -41,11 +45,11 @@ final class KernelSpec {
 
     private static KernelSpec read(JsonNode root) {
         JsonNode columns = root.get("inputs");
-        String[] types = new String[columns.size()];
+        int[] positions = new int[columns.size()];
         Kind[] kinds = new Kind[columns.size()];
         for (int i = 0; i < kinds.length; i++) {
-            types[i] = columns.get(i).get("type").asText();
-            kinds[i] = Kind.of(types[i]);
+            positions[i] = columns.get(i).get("position").asInt();
+            kinds[i] = Kind.of(columns.get(i).get("type").asText());
         }
         JsonNode windowNodes = root.get("windows");
         WindowSpec[] windows = new WindowSpec[windowNodes.size()];
@@ -61,9 +65,9 @@ final class KernelSpec {
                 root.get("dedup_ms").asLong(),
                 root.get("retain_ms").asLong(),
                 root.get("passes_letters").asBoolean(),
-                types,
+                positions,
                 kinds,
-                new LaneSpec(kinds, windows, lagRows),
+                new LaneSpec(Arrays.copyOf(kinds, root.get("held").asInt()), windows, lagRows),
                 features.toArray(new Feature[0]));
     }
 

@@ -33,20 +33,20 @@ final class KernelTypes {
 
     static DataType output(String specification) {
         List<DataTypes.Field> fields = new ArrayList<>();
-        fields.add(DataTypes.FIELD("outcome", DataTypes.INT().notNull()));
-        fields.add(DataTypes.FIELD("record_key", DataTypes.BYTES()));
-        fields.add(DataTypes.FIELD("letter", DataTypes.BYTES()));
-        fields.add(DataTypes.FIELD("event_id", DataTypes.STRING()));
-        fields.add(DataTypes.FIELD("source_partition", DataTypes.INT()));
+        fields.add(DataTypes.FIELD("_outcome", DataTypes.INT().notNull()));
+        fields.add(DataTypes.FIELD("_record_key", DataTypes.BYTES()));
+        fields.add(DataTypes.FIELD("_letter", DataTypes.BYTES()));
+        fields.add(DataTypes.FIELD("_event_id", DataTypes.STRING()));
+        fields.add(DataTypes.FIELD("_source_partition", DataTypes.INT()));
         for (String name : new String[] {
             "source_offset", "event_time_ms", "ingested_at_ms", "clock_ms", "generation", "emitted_at_ms"
         }) {
-            fields.add(DataTypes.FIELD(name, DataTypes.BIGINT()));
+            fields.add(DataTypes.FIELD("_" + name, DataTypes.BIGINT()));
         }
         try {
             JsonNode root = new ObjectMapper().readTree(specification);
             for (JsonNode input : root.get("inputs")) {
-                fields.add(DataTypes.FIELD("in_" + input.get("name").asText(), of(input.get("type").asText())));
+                fields.add(DataTypes.FIELD("_in_" + input.get("name").asText(), of(input.get("type").asText())));
             }
             for (JsonNode feature : root.get("features")) {
                 fields.add(DataTypes.FIELD(feature.get("name").asText(), of(feature.get("result").asText())));

@@ -77,12 +77,12 @@ public final class Parse extends TableFunction<RowData> {
         EventSpec spec = EventSpec.parse(call.getArgumentValue(0, String.class)
                 .orElseThrow(() -> new IllegalArgumentException("the spec of parse must be a literal")));
         DataTypes.Field[] fields = new DataTypes.Field[LEAD + spec.fields.length];
-        fields[0] = DataTypes.FIELD("letter", DataTypes.BYTES());
-        fields[1] = DataTypes.FIELD("event_id", DataTypes.STRING());
-        fields[2] = DataTypes.FIELD("event_time_ms", DataTypes.BIGINT());
-        fields[3] = DataTypes.FIELD("record_timestamp_ms", DataTypes.BIGINT());
+        fields[0] = DataTypes.FIELD("_letter", DataTypes.BYTES());
+        fields[1] = DataTypes.FIELD("_event_id", DataTypes.STRING());
+        fields[2] = DataTypes.FIELD("_event_time_ms", DataTypes.BIGINT());
+        fields[3] = DataTypes.FIELD("_record_timestamp_ms", DataTypes.BIGINT());
         for (int i = 0; i < spec.fields.length; i++) {
-            fields[LEAD + i] = DataTypes.FIELD("f_" + spec.fields[i].name, KernelTypes.of(spec.fields[i].type));
+            fields[LEAD + i] = DataTypes.FIELD("_f_" + spec.fields[i].name, KernelTypes.of(spec.fields[i].type));
         }
         return DataTypes.ROW(fields).bridgedTo(RowData.class);
     }

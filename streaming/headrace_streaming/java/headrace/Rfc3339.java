@@ -3,6 +3,9 @@ package headrace;
 /** Timestamps of RFC 3339 with a zone, cut to milliseconds. */
 final class Rfc3339 {
     static final long NONE = Long.MIN_VALUE;
+    /** 9999-12-31T23:59:59.999Z. */
+    static final long LATEST_MS = 253_402_300_799_999L;
+
     private static final int[] DAYS = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
     private Rfc3339() {}
@@ -31,9 +34,7 @@ final class Rfc3339 {
         }
         long offset = offsetMs(text, position);
         if (offset == NONE) return NONE;
-        long ms = ((epochDay(year, month, day) * 24 + hour) * 60 + minute) * 60_000L + second * 1000L + millis - offset;
-        // 9999-12-31T23:59:59.999Z
-        return ms < 0 || ms > 253_402_300_799_999L ? NONE : ms;
+        return ((epochDay(year, month, day) * 24 + hour) * 60 + minute) * 60_000L + second * 1000L + millis - offset;
     }
 
     private static long offsetMs(String text, int position) {

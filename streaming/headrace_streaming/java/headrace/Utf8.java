@@ -8,20 +8,22 @@ import java.nio.charset.StandardCharsets;
 final class Utf8 {
     private Utf8() {}
 
-    static boolean isStrict(byte[] bytes) {
+    static boolean isUtf8(byte[] bytes) {
         int all = 0;
-        for (byte b : bytes) {
-            if (b == 0) return false;
-            all |= b;
-        }
+        for (byte b : bytes) all |= b;
         if (all >= 0) return true;
-        if (bytes.length >= 3 && bytes[0] == (byte) 0xEF && bytes[1] == (byte) 0xBB && bytes[2] == (byte) 0xBF) return false;
         try {
             StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes));
             return true;
         } catch (CharacterCodingException e) {
             return false;
         }
+    }
+
+    /** False with a byte order mark, or with the zero bytes by which the JSON reader would guess another encoding. */
+    static boolean isPlain(byte[] bytes) {
+        for (byte b : bytes) if (b == 0) return false;
+        return bytes.length < 3 || bytes[0] != (byte) 0xEF || bytes[1] != (byte) 0xBB || bytes[2] != (byte) 0xBF;
     }
 
     /** False where an escape left half a surrogate pair. */

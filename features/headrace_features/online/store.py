@@ -1,0 +1,31 @@
+"""What every online store offers: writes under a guard, and reads by key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from headrace_features.online.row import OnlineRow
+
+
+class GuardedStore(Protocol):
+    """The newest row of each key of each view; a write never replaces a row by one that is not newer.
+
+    Safe for several writers at once, in this process and in others. Every method raises `OnlineStoreUnavailableError`
+    when the store does not answer.
+    """
+
+    def write(self, view: str, rows: Sequence[OnlineRow]) -> int:
+        """Store each row whose order is greater than that of its key's stored row, and return how many were stored.
+
+        The batch is reduced to the newest row of each key first. Rows that were written before change nothing.
+        """
+
+    def read(self, view: str, keys: Sequence[str]) -> list[OnlineRow | None]:
+        """Return the row of each key, None where there is none, in the order of `keys`."""
+
+    def drop(self, view: str) -> None:
+        """Remove all rows of a view."""
+
+    def close(self) -> None:
+        """Give back connections; the store is not used afterwards."""

@@ -1,0 +1,66 @@
+"""One feature job: makes the topics, compiles the Java functions, and runs the plan of its group until it is told to stop."""
+
+import os
+import sys
+from argparse import ArgumentParser
+
+from headrace_streaming.job import JobSettings, run
+from headrace_streaming.plan import JobPlan, KafkaTables
+
+from headrace import topics
+from headrace.flink import flink_environment, functions_jar, job_state, kafka_properties
+from headrace.project import Project
+from headrace.stack.jars import fetch
+from headrace.workers.runtime import Worker, run as run_worker
+
+
+def body(worker: Worker) -> None:
+    """Run the job of the group that the arguments name."""
+    project = worker.project
+    plan = project.plans[worker.arguments.group]
+    made = topics.make_topics(project)
+    if made:
+        worker.log.info("made topics %s", ", ".join(made))
+    os.environ.update(flink_environment(project, worker.name))
+    run(
+        plan,
+        kafka_tables(project, plan),
+        job_settings(project, plan),
+        stop=worker.stop,
+        on_ready=lambda facts: worker.ready(**facts),
+    )
+
+
+def kafka_tables(project: Project, plan: JobPlan) -> KafkaTables:
+    """Return how the job's tables reach the project's brokers."""
+    name = f"headrace-{project.settings.name}-{plan.group}"
+    connection = project.connection()
+    return KafkaTables(
+        bootstrap_servers=connection.bootstrap_servers,
+        group_id=name,
+        transactional_id_prefix=f"{connection.topic_prefix}{name}-{plan.digest}",
+        properties=kafka_properties(connection),
+    )
+
+
+def job_settings(project: Project, plan: JobPlan) -> JobSettings:
+    """Return how the job runs."""
+    flink = project.settings.flink
+    contract = plan.views[0].contract
+    partitions = contract.partitions or project.settings.kafka.partitions
+    jar = functions_jar()
+    state, state_uri = job_state(project, plan, jar)
+    return JobSettings(
+        jars=(*fetch(["flink"]), jar),
+        parallelism=min(flink.parallelism or os.cpu_count() or 1, partitions),
+        checkpoint_interval_ms=flink.checkpoint_interval_ms,
+        state=state,
+        state_uri=state_uri,
+        cluster=(flink.rest_address, flink.rest_port) if flink.target == "remote" else None,
+    )
+
+
+if __name__ == "__main__":
+    parser = ArgumentParser(prog="headrace.workers.job")
+    parser.add_argument("--group", required=True, help="event and key of the views, such as call.subscriber_id")
+    sys.exit(run_worker("job", body, parser=parser))

@@ -1,0 +1,141 @@
+"""The lake as a database: its tables, and SQL over one snapshot of them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from headrace_lake.layout import Schema
+from headrace_lake.query import Limits, Parameters, Result, check_is_read, lock, run, time_limit
+from headrace_lake.query_errors import query_error
+from headrace_lake.snapshots import TableInfo, declared_snapshot, known_tables, table_info, take_snapshot
+from headrace_lake.tables import TableSpec
+from headrace_lake.views import Snapshot, schema_statements, text, view_statements
+
+__all__ = ["Lake", "TableInfo", "connect"]
+
+# A query that asks for the catalog, or makes table names at run time, may mean any table.
+_MEANS_ANY_TABLE = ("show", "describe", "summarize", "information_schema", "duckdb_", "pg_", "pragma", "query")
+
+
+class Lake:
+    """The tables under one folder.
+
+    Each query reads one version of every table, whatever is written, compacted or deleted meanwhile.
+
+    Args:
+        path: Folder of the lake; it may not exist yet.
+        specs: Tables that are declared: they can be queried before their first row.
+    """
+
+    def __init__(self, path: Path | str, specs: Sequence[TableSpec] = ()) -> None:
+        self.path = Path(path).absolute()
+        self._specs: dict[tuple[Schema, str], TableSpec] = {(spec.schema, spec.name): spec for spec in specs}
+
+    def tables(self) -> list[TableInfo]:
+        """Return the tables that are declared or stored, by name, with their figures."""
+        return [table_info(self.path, schema, name) for schema, name in self._names()]
+
+    def sql(self, query: str, params: Parameters | None = None, limits: Limits | None = None) -> Result:
+        """Return the rows of one reading statement over the views of the lake.
+
+        Args:
+            query: SELECT, WITH, EXPLAIN, DESCRIBE, SUMMARIZE or SHOW, in DuckDB's SQL; times are shown in UTC.
+            params: Values for `?` or `$name`.
+            limits: What it may use; defaults of `Limits`.
+
+        Raises:
+            QueryError: The query is wrong, not allowed, or beyond its limits.
+        """
+        allowed = limits or Limits()
+        try:
+            return self._sql(query, params, allowed)
+        except duckdb.IOException:
+            # A file of the snapshot is gone: upkeep has removed it since. The newest version has all its files.
+            try:
+                return self._sql(query, params, allowed)
+            except duckdb.Error as error:
+                raise self._error(error, query, allowed) from error
+        except duckdb.Error as error:
+            raise self._error(error, query, allowed) from error
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Return a DuckDB connection of your own, with the views as of now and all of DuckDB's power.
+
+        For code that is trusted: it may read and write any file. What others type belongs into `sql`.
+        """
+        connection = _new_connection({})
+        _make_views(connection, self._snapshots(None))
+        return connection
+
+    def _sql(self, query: str, params: Parameters | None, limits: Limits) -> Result:
+        with tempfile.TemporaryDirectory(prefix="headrace-sql-") as spill:
+            connection = _new_connection(
+                {
+                    "memory_limit": f"{limits.memory_bytes}B",
+                    "temp_directory": spill,
+                    "max_temp_directory_size": f"{limits.disk_bytes}B",
+                    # Otherwise a name could mean a variable of the calling Python code.
+                    "python_enable_replacements": "false",
+                }
+            )
+            try:
+                check_is_read(connection, query)
+                snapshots = self._snapshots(query)
+                with time_limit(connection, limits.seconds):
+                    _make_views(connection, snapshots)
+                    lock(connection, [file for snapshot in snapshots for file in snapshot.files])
+                    table = run(connection, query, params, limits.rows)
+            finally:
+                connection.close()
+        return Result(table, {one.full_name: one.version for one in snapshots if one.version is not None})
+
+    def _names(self) -> list[tuple[Schema, str]]:
+        return known_tables(self.path, list(self._specs.values()))
+
+    def _snapshots(self, query: str | None) -> list[Snapshot]:
+        """Return a snapshot of each table; those that the query does not name are left empty, if it costs to look."""
+        wanted = None if query is None else query.lower()
+        if wanted is not None and any(word in wanted for word in _MEANS_ANY_TABLE):
+            wanted = None
+        snapshots = []
+        for schema, name in self._names():
+            spec = self._specs.get((schema, name))
+            # Views of events read `ops.duplicates` too.
+            is_read = wanted is None or name.lower() in wanted or (schema, name) == ("ops", "duplicates")
+            if not is_read and spec is None:
+                continue
+            found = declared_snapshot(spec) if not is_read and spec else take_snapshot(self.path, schema, name, spec)
+            if found is not None:
+                snapshots.append(found)
+        return snapshots
+
+    def _error(self, error: duckdb.Error, query: str, limits: Limits) -> Exception:
+        return query_error(error, query, [f"{schema}.{name}" for schema, name in self._names()], limits)
+
+
+def connect(path: Path | str, specs: Sequence[TableSpec] = ()) -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB connection with all views of the lake at `path`, as of now; see `Lake.connect`."""
+    return Lake(path, specs).connect()
+
+
+def _new_connection(options: dict[str, str]) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            # Extensions are downloaded at run time, from outside the package registries.
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            **options,
+        },
+    )
+    connection.execute(f"SET TimeZone = {text('UTC')}")
+    return connection
+
+
+def _make_views(connection: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot]) -> None:
+    for statement in (*schema_statements(), *view_statements(snapshots)):
+        connection.execute(statement)

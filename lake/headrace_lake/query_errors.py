@@ -1,0 +1,89 @@
+"""DuckDB's errors → errors that say what exists and what to type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import duckdb
+from headrace_ingestion.errors import closest
+
+from headrace_lake.errors import QueryError
+from headrace_lake.query import Limits
+
+_UNKNOWN_TABLE = re.compile(r'Table with name "?(?P<name>[^"\n]+?)"? does not exist')
+_UNKNOWN_COLUMN = re.compile(r'column "(?P<name>[^"]+)" not found')
+_CANDIDATES = re.compile(r"Candidate bindings: (?P<names>.+)")
+_LINE = re.compile(r"LINE (?P<number>\d+): (?P<line>.*)")
+
+
+def query_error(error: duckdb.Error, query: str, tables: Sequence[str], limits: Limits) -> QueryError:
+    """Return the error of a query in its four parts.
+
+    Args:
+        error: What DuckDB raised.
+        query: The query.
+        tables: Names of the tables that it may read.
+        limits: What it was allowed to use.
+    """
+    message = str(error)
+    if isinstance(error, duckdb.InterruptException):
+        return QueryError(
+            f"the query was stopped after {limits.seconds:g} seconds",
+            {"limit": f"{limits.seconds:g} seconds", "query": _shown(query)},
+            "read less with where …, or allow more seconds",
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return QueryError(
+            f"the query needs more than {limits.memory_bytes:,} bytes of memory",
+            {"limit": f"{limits.memory_bytes:,} bytes", "query": _shown(query)},
+            "read less with where …, or allow more memory",
+        )
+    if isinstance(error, duckdb.PermissionException):
+        return QueryError(
+            f"a query reads tables of the lake, nothing else: {_first_line(message)}",
+            {"tables": ", ".join(tables)},
+            f"select * from {tables[0]}" if tables else None,
+        )
+    unknown = _UNKNOWN_TABLE.search(message)
+    if unknown is not None:
+        return _unknown_table(unknown["name"], query, tables)
+    return _wrong_query(message, query)
+
+
+def _unknown_table(name: str, query: str, tables: Sequence[str]) -> QueryError:
+    # DuckDB leaves the schema out when only the table is unknown.
+    written = re.search(rf'[\w"]+\."?{re.escape(name)}\b', query)
+    full = written[0].replace('"', "") if written and "." not in name else name
+    near = closest(full, tables) or closest(full, [table.split(".")[1] for table in tables])
+    if near is not None and "." not in near:
+        near = next(table for table in tables if table.endswith(f".{near}"))
+    return QueryError(
+        f"there is no table {full!r}",
+        {"tables": ", ".join(tables) or "none"},
+        near or "headrace lake tables",
+    )
+
+
+def _wrong_query(message: str, query: str) -> QueryError:
+    facts: dict[str, str] = {}
+    near = None
+    candidates = _CANDIDATES.search(message)
+    if candidates is not None:
+        facts["columns"] = candidates["names"].replace('"', "")
+        missing = _UNKNOWN_COLUMN.search(message)
+        if missing is not None:
+            near = closest(missing["name"], facts["columns"].split(", "))
+    place = _LINE.search(message)
+    facts["query"] = f"line {place['number']}: {place['line']}" if place else _shown(query)
+    return QueryError(f"the query is wrong: {_first_line(message)}", facts, near or "headrace lake describe TABLE")
+
+
+def _first_line(message: str) -> str:
+    first = message.strip().splitlines()[0] if message.strip() else "no message"
+    return first.partition(" Error: ")[2] or first
+
+
+def _shown(query: str) -> str:
+    flat = " ".join(query.split())
+    return flat if len(flat) <= 120 else f"{flat[:119]}…"

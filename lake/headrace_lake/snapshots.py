@@ -1,0 +1,94 @@
+"""Tables of the lake as of now: which versions, files and figures they have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+
+from headrace_lake.delta_table import open_for_read, stored_schema
+from headrace_lake.layout import Schema, stored_tables, table_folder
+from headrace_lake.schemas import arrow_schema
+from headrace_lake.tables import TableSpec
+from headrace_lake.views import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """Figures of a table.
+
+    Attributes:
+        schema: Schema of the table.
+        name: Name of the table.
+        rows: Number of rows, from the log.
+        files: Number of Parquet files.
+        bytes: Their size together.
+        newest: Largest record timestamp; None when there is no row.
+        version: Delta version; None when the table is declared and not yet made.
+    """
+
+    schema: Schema
+    name: str
+    rows: int
+    files: int
+    bytes: int
+    newest: datetime | None
+    version: int | None
+
+
+def known_tables(lake: Path, specs: Sequence[TableSpec]) -> list[tuple[Schema, str]]:
+    """Return schema and name of every table that is declared or stands in the lake, in order."""
+    return sorted({*stored_tables(lake), *((spec.schema, spec.name) for spec in specs)})
+
+
+def take_snapshot(lake: Path, schema: Schema, name: str, spec: TableSpec | None) -> Snapshot | None:
+    """Return the newest version of a table; an empty one when it is only declared, None when it is neither."""
+    handle = open_for_read(table_folder(lake, schema, name))
+    if handle is None:
+        return None if spec is None else declared_snapshot(spec)
+    return Snapshot(
+        schema,
+        name,
+        stored_schema(handle),
+        tuple(handle.file_uris()),
+        handle.version(),
+        is_repaired=schema == "features" and _is_repaired(handle),
+    )
+
+
+def declared_snapshot(spec: TableSpec) -> Snapshot:
+    """Return a table with its declared columns and without rows."""
+    return Snapshot(spec.schema, spec.name, arrow_schema(spec))
+
+
+def table_info(lake: Path, schema: Schema, name: str) -> TableInfo:
+    """Return the figures of a table, from its log alone."""
+    handle = open_for_read(table_folder(lake, schema, name))
+    if handle is None:
+        return TableInfo(schema, name, 0, 0, 0, None, None)
+    files = pa.table(handle.get_add_actions(flatten=True))
+    newest = pc.max(files.column("max._recorded_at")).as_py() if "max._recorded_at" in files.column_names else None
+    return TableInfo(
+        schema,
+        name,
+        pc.sum(files.column("num_records")).as_py() or 0,
+        files.num_rows,
+        pc.sum(files.column("size_bytes")).as_py() or 0,
+        newest,
+        handle.version(),
+    )
+
+
+def _is_repaired(handle: DeltaTable) -> bool:
+    files = pa.table(handle.get_add_actions(flatten=True))
+    if files.num_rows == 0:
+        return False
+    if "max.revision" not in files.column_names:
+        return True
+    # A file without statistics may hold any revision.
+    return bool(pc.any(pc.fill_null(pc.greater(files.column("max.revision"), 0), True)).as_py())

@@ -1,0 +1,132 @@
+"""One version of a table → the SQL of its views in DuckDB. Knows no Delta: it is handed files and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from headrace_lake.layout import SCHEMAS, Schema
+
+RAW = "raw"
+
+_SQL_TYPES = (
+    (pa.types.is_boolean, "BOOLEAN"),
+    (pa.types.is_int8, "TINYINT"),
+    (pa.types.is_int16, "SMALLINT"),
+    (pa.types.is_int32, "INTEGER"),
+    (pa.types.is_int64, "BIGINT"),
+    (pa.types.is_float32, "FLOAT"),
+    (pa.types.is_float64, "DOUBLE"),
+    (pa.types.is_date, "DATE"),
+    (pa.types.is_binary, "BLOB"),
+    (pa.types.is_large_binary, "BLOB"),
+    (pa.types.is_binary_view, "BLOB"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of a table: everything that a query reads of it.
+
+    Attributes:
+        schema: Schema of the table.
+        name: Name of the table.
+        columns: Its Arrow schema, as Delta has it.
+        files: Its active Parquet files; none for a table that is declared and not yet made.
+        version: Its Delta version; None when it is not yet made.
+        is_repaired: Whether a row may have a revision above 0.
+    """
+
+    schema: Schema
+    name: str
+    columns: pa.Schema
+    files: tuple[str, ...] = ()
+    version: int | None = None
+    is_repaired: bool = False
+
+    @property
+    def full_name(self) -> str:
+        """Name in SQL: `<schema>.<name>`."""
+        return f"{self.schema}.{self.name}"
+
+
+def schema_statements() -> Iterator[str]:
+    """Return the statements that make the schemas of a catalog."""
+    for schema in (RAW, *SCHEMAS):
+        yield f"CREATE SCHEMA {schema}"
+
+
+def view_statements(snapshots: Collection[Snapshot]) -> Iterator[str]:
+    """Return the statements that make the views of all tables, in an order in which they can be run."""
+    for snapshot in snapshots:
+        yield f"CREATE VIEW {raw_name(snapshot)} AS {_rows_of(snapshot)}"
+    has_duplicates = any(snapshot.full_name == "ops.duplicates" and snapshot.files for snapshot in snapshots)
+    for snapshot in snapshots:
+        yield f"CREATE VIEW {quoted(snapshot.schema)}.{quoted(snapshot.name)} AS {_view_of(snapshot, has_duplicates)}"
+
+
+def raw_name(snapshot: Snapshot) -> str:
+    """Return the name, in SQL, of the view of all rows of the table."""
+    return f"{RAW}.{quoted(f'{snapshot.schema}_{snapshot.name}')}"
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """Return a string as SQL writes it."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def text_list(values: Iterable[str]) -> str:
+    """Return a list of strings as DuckDB writes it."""
+    return "[" + ", ".join(text(value) for value in values) + "]"
+
+
+def sql_type(type_: pa.DataType) -> str:
+    """Return the DuckDB type of an Arrow type."""
+    for is_it, name in _SQL_TYPES:
+        if is_it(type_):
+            return name
+    if pa.types.is_timestamp(type_):
+        return "TIMESTAMPTZ" if type_.tz else "TIMESTAMP"
+    if pa.types.is_decimal(type_):
+        return f"DECIMAL({type_.precision}, {type_.scale})"
+    if pa.types.is_struct(type_):
+        return "STRUCT(" + ", ".join(f"{quoted(field.name)} {sql_type(field.type)}" for field in type_) + ")"
+    if pa.types.is_map(type_):
+        return f"MAP({sql_type(type_.key_type)}, {sql_type(type_.item_type)})"
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_list_view(type_):
+        return f"{sql_type(type_.value_type)}[]"
+    return "VARCHAR"
+
+
+def _rows_of(snapshot: Snapshot) -> str:
+    nothing = ", ".join(f"NULL::{sql_type(field.type)} AS {quoted(field.name)}" for field in snapshot.columns)
+    empty = f"SELECT {nothing} WHERE false"
+    if not snapshot.files:
+        return empty
+    names = ", ".join(quoted(field.name) for field in snapshot.columns)
+    # A column that was added later is missing in all older files, at first in every file: the empty branch gives it a
+    # name and a type, and is optimised away.
+    files = f"SELECT * FROM read_parquet({text_list(snapshot.files)}, union_by_name = true)"
+    return f"SELECT {names} FROM ({files} UNION ALL BY NAME {empty})"
+
+
+def _view_of(snapshot: Snapshot, has_duplicates: bool) -> str:
+    everything = f"SELECT r.* FROM {raw_name(snapshot)} AS r"
+    if snapshot.schema == "events" and has_duplicates:
+        return (
+            f'{everything} WHERE NOT EXISTS (SELECT 1 FROM {RAW}."ops_duplicates" AS d '
+            f'WHERE d."event" = {text(snapshot.name)} AND d."partition" = r."_partition" AND d."offset" = r."_offset")'
+        )
+    if snapshot.schema == "features" and snapshot.is_repaired:
+        return (
+            f"{everything} WHERE NOT EXISTS (SELECT 1 FROM {raw_name(snapshot)} AS n "
+            'WHERE n."revision" > 0 AND n."event_id" = r."event_id" AND n."revision" > r."revision")'
+        )
+    return everything

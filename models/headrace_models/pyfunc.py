@@ -1,0 +1,37 @@
+"""The MLflow flavour of a detector: MLflow runs this file itself (models from code), so nothing is pickled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from headrace_models.serving import DETECTOR_FOLDER, ServedDetector
+from mlflow.models import set_model
+
+
+class DetectorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no types
+    """Takes one float64 column per feature, null for unknown; gives `score`, `threshold`, `alert` and `reasons` (JSON)."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the detector from the model's artifacts."""
+        self.served = ServedDetector.load(Path(context.artifacts[DETECTOR_FOLDER]))
+
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads hints as a schema
+        """Return one row per row of `model_input`."""
+        columns = list(self.served.features)
+        predicted = self.served.predict(model_input[columns].to_numpy(dtype=np.float64, na_value=np.nan))
+        return pd.DataFrame(
+            {
+                "score": predicted.scores,
+                "threshold": np.full(len(predicted.scores), predicted.threshold),
+                "alert": predicted.alerts,
+                "reasons": [json.dumps([reason.as_dict() for reason in row]) for row in predicted.reasons],
+            }
+        )
+
+
+set_model(DetectorModel())

@@ -1,0 +1,192 @@
+"""The life of one feature job: configure Flink, run the plan's SQL from the newest state, watch it, stop it with a savepoint."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace_ingestion.errors import HeadraceError
+
+from headrace_streaming.checkpoints import StateFolder
+from headrace_streaming.plan import JobPlan, KafkaTables
+
+if TYPE_CHECKING:
+    from pyflink.common import JobClient
+    from pyflink.table import TableEnvironment
+
+_LOG = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.5
+
+
+class JobError(HeadraceError):
+    """A feature job could not be started, or ended by itself."""
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """How a job runs.
+
+    Attributes:
+        jars: Connector and functions.
+        parallelism: Copies of each operator; not above the partitions of the source.
+        checkpoint_interval_ms: Time between checkpoints.
+        state: Where its state is.
+        state_uri: The same folder as Flink's processes see it; None: as this process does.
+        cluster: `(host, port)` of the REST interface of a cluster; None: inside this process.
+    """
+
+    jars: tuple[Path, ...]
+    parallelism: int
+    checkpoint_interval_ms: int
+    state: StateFolder
+    state_uri: str | None = None
+    cluster: tuple[str, int] | None = None
+
+
+def configuration(plan: JobPlan, settings: JobSettings, restore: Path | None) -> dict[str, str]:
+    """Return the options of Flink for this job."""
+    base = settings.state_uri or settings.state.path.absolute().as_uri()
+    options = {
+        "pipeline.name": f"headrace {plan.group}",
+        "pipeline.jars": ";".join(jar.absolute().as_uri() for jar in settings.jars),
+        "parallelism.default": str(settings.parallelism),
+        # Rows are not kept by the functions, so they need not be copied between them.
+        "pipeline.object-reuse": "true",
+        "execution.buffer-timeout.interval": "5 ms",
+        "execution.checkpointing.interval": f"{settings.checkpoint_interval_ms} ms",
+        "execution.checkpointing.dir": f"{base}/checkpoints",
+        "execution.checkpointing.savepoint-dir": f"{base}/savepoints",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.tolerable-failed-checkpoints": "10",
+        "execution.checkpointing.timeout": "2 min",
+        # A job that cannot go on ends, visibly; who started it starts it again.
+        "restart-strategy.type": "fixed-delay",
+        "restart-strategy.fixed-delay.attempts": "3",
+        "restart-strategy.fixed-delay.delay": "1 s",
+        "table.exec.state.ttl": "0",
+        # Names of operators hold whole specifications otherwise.
+        "table.optimizer.simplify-operator-name-enabled": "true",
+    }
+    if restore is not None:
+        options["execution.state-recovery.path"] = _as_flink_sees(restore, settings, base)
+    if settings.cluster is not None:
+        host, port = settings.cluster
+        options |= {"execution.target": "remote", "rest.address": host, "rest.port": str(port)}
+    return options
+
+
+def _as_flink_sees(restore: Path, settings: JobSettings, base: str) -> str:
+    return f"{base}/{restore.relative_to(settings.state.path).as_posix()}"
+
+
+def submit(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> JobClient:
+    """Start the job from its newest complete state and return its handle.
+
+    Raises:
+        JobError: Flink refuses the plan, or cannot be reached.
+    """
+    from py4j.protocol import Py4JJavaError
+    from pyflink.util.exceptions import TableException
+
+    settings.state.path.mkdir(parents=True, exist_ok=True)
+    restore = settings.state.newest()
+    settings.state.prune(restore)
+    _LOG.info("state %s", restore or "empty")
+    environment = _environment(configuration(plan, settings, restore))
+    try:
+        for statement in (*plan.functions, *plan.tables(kafka), *plan.steps):
+            environment.execute_sql(statement)
+        result = environment.execute_sql(plan.insert)
+    except (Py4JJavaError, TableException) as error:
+        raise JobError(
+            f"the job {plan.group} could not be started: {_first_line(error)}",
+            {"views": ", ".join(view.name for view in plan.views), "state": str(restore or "empty")},
+            "headrace features plan",
+        ) from error
+    client = result.get_job_client()
+    if client is None:
+        raise JobError(f"the job {plan.group} has no handle", {"expected": "a streaming INSERT"}, "headrace features plan")
+    return client
+
+
+def _environment(options: Mapping[str, str]) -> TableEnvironment:
+    from pyflink.common import Configuration
+    from pyflink.table import EnvironmentSettings, TableEnvironment
+
+    configuration = Configuration()
+    for name, value in options.items():
+        configuration.set_string(name, value)
+    settings = EnvironmentSettings.new_instance().in_streaming_mode().with_configuration(configuration).build()
+    return TableEnvironment.create(settings)
+
+
+def run(
+    plan: JobPlan,
+    kafka: KafkaTables,
+    settings: JobSettings,
+    *,
+    stop: threading.Event,
+    on_ready: Callable[[Mapping[str, object]], None],
+) -> None:
+    """Run the job until `stop` is set; then stop it with a savepoint, from which the next start goes on.
+
+    Args:
+        plan: What it computes.
+        kafka: Where from and where to.
+        settings: How.
+        stop: Set by the caller to end the job in order.
+        on_ready: Called once, when every operator runs.
+
+    Raises:
+        JobError: The job could not be started, or ended by itself.
+    """
+    client = submit(plan, kafka, settings)
+    job_id = str(client.get_job_id())
+    announced = False
+    while not stop.wait(_POLL_SECONDS if announced else 0.1):
+        status = client.get_job_status().result().name
+        if status in ("FAILED", "CANCELED", "FINISHED", "SUSPENDED"):
+            raise JobError(
+                f"the job {plan.group} ended by itself: {status}",
+                {"reason": _failure(client), "state": str(settings.state.newest() or "empty")},
+                f"headrace logs job-{plan.group}",
+            )
+        if status == "RUNNING" and not announced:
+            on_ready({"job_id": job_id, "plan": plan.digest})
+            announced = True
+    _stop(client, plan)
+
+
+def _stop(client: JobClient, plan: JobPlan) -> None:
+    from py4j.protocol import Py4JJavaError
+
+    try:
+        # Without advancing to the end of time, or every window would think that the stream is over.
+        path = client.stop_with_savepoint(False).result()
+        _LOG.info("stopped %s with savepoint %s", plan.group, path)
+    except Py4JJavaError as error:
+        # The newest checkpoint is as good a start; only the stop was not in order.
+        _LOG.warning("stopped %s without a savepoint: %s", plan.group, _first_line(error))
+        client.cancel().result()
+
+
+def _failure(client: JobClient) -> str:
+    from py4j.protocol import Py4JJavaError
+
+    try:
+        client.get_job_execution_result().result()
+    except Py4JJavaError as error:
+        return _first_line(error)
+    return "no failure was reported"
+
+
+def _first_line(error: BaseException) -> str:
+    """Return the innermost cause that a chain of Java exceptions names, on one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith(("Caused by:", ": "))]
+    return (causes[-1] if causes else lines[0] if lines else type(error).__name__).removeprefix("Caused by:").strip(": ")

@@ -1,0 +1,211 @@
+"""The views of one event and key → the SQL of one Flink job, as text. Knows neither Kafka nor Flink objects.
+
+One straight line from the source to the sink: parse → (exchange by key) → kernel → expressions → emit. A statement set with an
+INSERT a table would plan the kernel once for every table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headrace_features.view import ExpressionFeature, Input, View
+from headrace_ingestion.errors import DeclarationError
+
+from headrace_streaming.specs import emit_spec, kernel_spec, parse_spec
+from headrace_streaming.topics import GroupTopics
+
+MOST_INPUTS = 64
+"""The kernel marks nulls in one word of 64 bits."""
+
+_FUNCTIONS = {"parse": "headrace.Parse", "kernel": "headrace.KernelFunction", "emit": "headrace.Emit"}
+_ON_EVERY_ROW = (
+    "_outcome", "_letter", "_record_key", "_key", "_event_id", "_source_partition", "_source_offset", "_event_time_ms",
+    "_ingested_at_ms", "_clock_ms", "_generation", "_emitted_at_ms",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class KafkaTables:
+    """How the job's tables reach Kafka.
+
+    Attributes:
+        bootstrap_servers: `host:port,…`.
+        properties: Further client properties by Kafka's names (login, certificates).
+        group_id: Consumer group under which offsets are reported.
+        transactional_id_prefix: Stable per project, group and plan.
+        bounded: Whether to read up to the present end and finish.
+    """
+
+    bootstrap_servers: str
+    group_id: str
+    transactional_id_prefix: str
+    properties: Mapping[str, str] = field(default_factory=dict)
+    bounded: bool = False
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """The SQL of one job.
+
+    Attributes:
+        group: Name of the job.
+        views: The views it computes.
+        functions: Statements that name the Java functions.
+        steps: Statements that make the temporary views, in order.
+        insert: The statement that runs.
+        digest: Twelve hexadecimal digits of all that decides about the job's state.
+    """
+
+    group: str
+    views: tuple[View, ...]
+    functions: tuple[str, ...]
+    steps: tuple[str, ...]
+    insert: str
+    digest: str
+    topics: GroupTopics
+
+    def tables(self, kafka: KafkaTables) -> tuple[str, ...]:
+        """Return the statements that make the source and the sink."""
+        return _source(self, kafka), _sink(self, kafka)
+
+    def statements(self, kafka: KafkaTables) -> tuple[str, ...]:
+        """Return everything that runs, in order; the last one is the INSERT."""
+        return (*self.functions, *self.tables(kafka), *self.steps, self.insert)
+
+
+def plan_groups(views: Sequence[View], topics: GroupTopics | None = None) -> dict[str, JobPlan]:
+    """Return one plan for each pair of event and key, by group name."""
+    groups: dict[str, list[View]] = {}
+    for view in views:
+        groups.setdefault(view.group, []).append(view)
+    return {group: plan_job(members, topics or GroupTopics()) for group, members in sorted(groups.items())}
+
+
+def plan_job(views: Sequence[View], topics: GroupTopics) -> JobPlan:
+    """Return the plan of the job that computes these views, which share their event and key.
+
+    Raises:
+        DeclarationError: They read more values of the event than the kernel can mark as null.
+    """
+    views = sorted(views, key=lambda view: view.name)
+    inputs = tuple(dict.fromkeys(entry for view in views for entry in view.inputs))
+    for view in views:
+        if len(view.inputs) > MOST_INPUTS:
+            raise DeclarationError(
+                f"{view.origin}: the view {view.name!r} reads {len(view.inputs)} values of its event",
+                {"most": str(MOST_INPUTS)},
+                "split the view in two",
+            )
+    functions = tuple(f"CREATE TEMPORARY FUNCTION {name} AS '{java}'" for name, java in _FUNCTIONS.items())
+    kernels = [_kernel(view, inputs, first=index == 0) for index, view in enumerate(views)]
+    steps = (_parsed(views[0], inputs), *kernels)
+    insert = "INSERT INTO records\n" + "\nUNION ALL\n".join(_emitted(view, topics) for view in views)
+    content = json.dumps([*functions, *steps, insert, topics.of_event(views[0].contract)])
+    digest = hashlib.sha256(content.encode()).hexdigest()[:12]
+    return JobPlan(views[0].group, tuple(views), functions, steps, insert, digest, topics)
+
+
+def _parsed(view: View, inputs: Sequence[Input]) -> str:
+    contract = view.contract
+    columns = [
+        f"p.`_f_{contract.key}` AS `_key`",
+        "e.`key` AS `_record_key`",
+        "p.`_letter`",
+        "p.`_event_id`",
+        "e.`partition` AS `_source_partition`",
+        "e.`offset` AS `_source_offset`",
+        "p.`_event_time_ms`",
+        "p.`_record_timestamp_ms` AS `_ingested_at_ms`",
+    ]
+    for index, entry in enumerate(inputs):
+        columns.append(f"{entry.derived.sql['flink'] if entry.derived else f'p.`_f_{entry.name}`'} AS `_input_{index}`")
+    call = f"parse({_literal(parse_spec(contract))}, `topic`, `partition`, `offset`, `timestamp`, `key`, `value`, `headers`)"
+    return f"CREATE TEMPORARY VIEW parsed AS\nSELECT\n  {_lines(columns)}\nFROM events AS e, LATERAL TABLE({call}) AS p"
+
+
+def _kernel(view: View, inputs: tuple[Input, ...], *, first: bool) -> str:
+    spec = _literal(kernel_spec(view, inputs, passes_letters=first))
+    call = f"kernel(input => TABLE parsed PARTITION BY `_key`, spec => {spec}, uid => '{view.name}-{view.digest}')"
+    return f"CREATE TEMPORARY VIEW `kernel_{view.name}` AS\nSELECT * FROM {call}"
+
+
+def _emitted(view: View, topics: GroupTopics) -> str:
+    values = [f"`{name}`" for name in _ON_EVERY_ROW]
+    for column in view.columns:
+        values.append(column.compiled.sql["flink"] if isinstance(column, ExpressionFeature) else f"`{column.name}`")
+    call = f"emit({_literal(emit_spec(view, topics))},\n  {_lines(values)})"
+    return f"SELECT o.`topic`, o.`key`, o.`value`\nFROM `kernel_{view.name}`, LATERAL TABLE({call}) AS o"
+
+
+def _source(plan: JobPlan, kafka: KafkaTables) -> str:
+    options = {
+        **_connection(kafka),
+        "topic": plan.topics.of_event(plan.views[0].contract),
+        "properties.group.id": kafka.group_id,
+        "key.format": "raw",
+        "key.fields": "key",
+        "value.format": "raw",
+        "value.fields-include": "EXCEPT_KEY",
+        "scan.startup.mode": "earliest-offset",
+    }
+    if kafka.bounded:
+        options["scan.bounded.mode"] = "latest-offset"
+    columns = [
+        "`key` BYTES",
+        "`value` BYTES",
+        "`topic` STRING METADATA VIRTUAL",
+        "`partition` INT METADATA VIRTUAL",
+        "`offset` BIGINT METADATA VIRTUAL",
+        "`timestamp` TIMESTAMP_LTZ(3) METADATA VIRTUAL",
+        "`headers` MAP<STRING NOT NULL, BYTES NOT NULL> METADATA VIRTUAL",
+    ]
+    return _table("events", columns, options)
+
+
+def _sink(plan: JobPlan, kafka: KafkaTables) -> str:
+    topics = [plan.topics.of_view(view) for view in plan.views]
+    topics += [plan.topics.late_events, plan.topics.duplicates, plan.topics.dead_letters]
+    options = {
+        **_connection(kafka),
+        # With several topics the sink takes each record's own from the metadata column.
+        "topic": ";".join(topics),
+        "key.format": "raw",
+        "key.fields": "key",
+        "value.format": "raw",
+        "value.fields-include": "EXCEPT_KEY",
+        "sink.delivery-guarantee": "exactly-once",
+        "sink.transactional-id-prefix": kafka.transactional_id_prefix,
+        "sink.transaction-naming-strategy": "pooling",
+        # Must not be above the broker's transaction.max.timeout.ms, whose default is this.
+        "properties.transaction.timeout.ms": "900000",
+        "properties.linger.ms": "5",
+        "properties.compression.type": "lz4",
+    }
+    return _table("records", ["`topic` STRING NOT NULL METADATA", "`key` BYTES", "`value` BYTES"], options)
+
+
+def _connection(kafka: KafkaTables) -> dict[str, str]:
+    properties = {f"properties.{name}": value for name, value in sorted(kafka.properties.items())}
+    return {"connector": "kafka", "properties.bootstrap.servers": kafka.bootstrap_servers, **properties}
+
+
+def _table(name: str, columns: Sequence[str], options: Mapping[str, str]) -> str:
+    shown = _lines([f"{_text(key)} = {_text(value)}" for key, value in options.items()])
+    return f"CREATE TEMPORARY TABLE {name} (\n  {_lines(columns)}\n) WITH (\n  {shown}\n)"
+
+
+def _lines(parts: Sequence[str]) -> str:
+    return ",\n  ".join(parts)
+
+
+def _literal(spec: Mapping[str, Any]) -> str:
+    # Flink's SQL knows no escapes in a literal; JSON's own keep every character below U+0080.
+    return _text(json.dumps(spec, separators=(",", ":")))
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

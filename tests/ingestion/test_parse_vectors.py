@@ -1,0 +1,80 @@
+"""The parser against `tests/vectors/parse.json`, which the job's own parser is held to as well."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from headrace_ingestion import Contract, Parsed, Refused, StoredRecord, compile_parser
+from headrace_ingestion.codec import parser_spec
+from headrace_ingestion.errors import REASONS
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "parse.json").read_text(encoding="utf-8"))
+
+
+def bytes_of(case: dict[str, Any], name: str) -> bytes | None:
+    if f"{name}_base64" in case:
+        return base64.b64decode(case[f"{name}_base64"])
+    value = case[name]
+    return None if value is None else str(value).encode()
+
+
+def record_of(case: dict[str, Any]) -> StoredRecord:
+    return StoredRecord(
+        f"events.{case['contract']['name']}",
+        case["partition"],
+        case["offset"],
+        case["record_timestamp_ms"],
+        bytes_of(case, "key"),
+        bytes_of(case, "value"),
+        [(name, None if value is None else value.encode()) for name, value in case["headers"]],
+    )
+
+
+@pytest.mark.parametrize("case", VECTORS, ids=[case["name"] for case in VECTORS])
+def test_a_record_is_read_as_the_vector_says(case: dict[str, Any]) -> None:
+    result = compile_parser(Contract.model_validate(case["contract"]))(record_of(case))
+    if isinstance(result, Refused):
+        found: dict[str, Any] = {"reason": result.reason, "detail": result.detail}
+    else:
+        found = {"fields": result.fields, "event_id": result.event_id}
+    # By representation: 1, 1.0 and true are equal in Python, and 0.0 and -0.0 too.
+    assert repr(found) == repr(case["expect"])
+
+
+def test_every_reason_has_a_vector() -> None:
+    assert {case["expect"].get("reason") for case in VECTORS} - {None} == set(REASONS)
+
+
+def test_every_detail_that_shows_a_number_is_in_the_specification_of_the_parser() -> None:
+    for case in VECTORS:
+        detail = case["expect"].get("detail", "")
+        if "expects at least" in detail or ("expects at most" in detail and "characters" not in detail):
+            spec = parser_spec(Contract.model_validate(case["contract"]))
+            assert detail in [text for field in spec["fields"] for text in field["texts"].values()]
+
+
+def test_headers_name_the_contract_and_the_trace() -> None:
+    case = VECTORS[0]
+    trace = f"00-{'1' * 32}-{'2' * 16}-01"
+    parse = compile_parser(Contract.model_validate(case["contract"]))
+
+    def parsed(*headers: tuple[str, bytes | None]) -> Parsed:
+        result = parse(record_of(case)._replace(headers=headers))
+        assert isinstance(result, Parsed)
+        return result
+
+    assert parsed(("contract", b"call/1"), ("traceparent", trace.encode()))[2:4] == ("call/1", trace)
+    assert parsed()[2:4] == ("call/2", None)
+    assert parsed(("contract", b"label/1"), ("traceparent", b"00-1"))[2:4] == ("call/2", None)
+    assert parsed(("contract", b"call/x"), ("traceparent", None))[2:4] == ("call/2", None)
+    assert parsed().key == "s1"
+    assert parsed().event_time_ms == 1_767_225_600_000
+
+
+def test_more_than_a_thousand_levels_are_not_read() -> None:
+    case = VECTORS[0]
+    parse = compile_parser(Contract.model_validate(case["contract"]))
+    deep = b'{"subscriber_id":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+    assert parse(record_of(case)._replace(value=deep)) == Refused("not_json", "the value is not JSON")

@@ -1,0 +1,57 @@
+"""Which processes a project needs."""
+
+from pathlib import Path
+
+from headrace.settings import Settings
+from headrace.stack.layout import Declared, EmbeddedBroker, processes
+from headrace.stack.spec import PortOpen, ProcessSpec, ReadyFile
+
+PROJECT = Path("/projects/roaming")
+ALL = Declared(events=2, job_groups=("call.device", "call.subscriber_id"), views=3, models=1)
+
+
+def layout(declared: Declared, broker: EmbeddedBroker | None) -> dict[str, ProcessSpec]:
+    """The processes by name."""
+    settings = Settings(name="roaming")
+    environment = {"HEADRACE_LEASH": "1"}
+    specs = processes(
+        PROJECT, settings, declared, bootstrap_servers="127.0.0.1:9092", broker=broker, environment=environment
+    )
+    return {spec.name: spec for spec in specs}
+
+
+def test_the_embedded_broker_comes_first_and_all_others_wait_for_it() -> None:
+    found = layout(ALL, EmbeddedBroker(("java",), 9092))
+    assert list(found) == [
+        "kafka",
+        "job-call.device",
+        "job-call.subscriber_id",
+        "lake-writer",
+        "online-writer",
+        "scorer",
+    ]
+    assert found["kafka"].ready == PortOpen(9092)
+    assert {name: spec.depends_on for name, spec in found.items()} == {
+        name: () if name == "kafka" else ("kafka",) for name in found
+    }
+
+
+def test_with_an_external_kafka_there_is_no_broker_to_wait_for() -> None:
+    found = layout(ALL, None)
+    assert "kafka" not in found
+    assert all(spec.depends_on == () for spec in found.values())
+
+
+def test_a_project_without_views_or_models_has_neither_online_writer_nor_scorer() -> None:
+    assert list(layout(Declared(events=1), None)) == ["lake-writer"]
+    assert list(layout(Declared(), None)) == []
+
+
+def test_a_worker_is_told_its_project_its_name_and_its_brokers() -> None:
+    job = layout(ALL, None)["job-call.device"]
+    assert job.command[1:] == (
+        "-m", "headrace.workers.job", "--project", "/projects/roaming", "--name", "job-call.device",
+        "--group", "call.device",
+    )  # fmt: skip
+    assert job.environment == {"HEADRACE_LEASH": "1", "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:9092"}
+    assert job.ready == ReadyFile(PROJECT / ".headrace/run/job-call.device.ready")

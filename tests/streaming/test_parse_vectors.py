@@ -1,0 +1,60 @@
+"""The Java reader of events says of every vector what the Python one says."""
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import headrace_streaming
+from headrace.stack.java import compile_java, java_command
+from headrace.stack.jars import pyflink_jars
+from headrace_ingestion.contract import Contract
+from headrace_streaming.specs import parse_spec
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "parse.json"
+
+
+def _encoded(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode()
+
+
+def _bytes(case: dict[str, Any], name: str) -> bytes | None:
+    if f"{name}_base64" in case:
+        return base64.b64decode(case[f"{name}_base64"])
+    return None if case.get(name) is None else case[name].encode()
+
+
+def _event_id(case: dict[str, Any]) -> bytes | None:
+    for header in case["headers"]:
+        if header["name"] == "event_id" if isinstance(header, dict) else header[0] == "event_id":
+            if isinstance(header, dict):
+                return _bytes(header, "value")
+            return None if header[1] is None else header[1].encode()
+    return None
+
+
+def test_java_and_python_say_the_same_of_every_vector(tmp_path: Path) -> None:
+    cases = json.loads(VECTORS.read_text())
+    given = [
+        {
+            "spec": parse_spec(Contract.model_validate(case["contract"])),
+            "value": _encoded(_bytes(case, "value")),
+            "key": _encoded(_bytes(case, "key")),
+            "event_id": _encoded(_event_id(case)),
+            "record_timestamp_ms": -1 if case["record_timestamp_ms"] is None else case["record_timestamp_ms"],
+        }
+        for case in cases
+    ]
+    (tmp_path / "cases.json").write_text(json.dumps(given))
+    sources = [*headrace_streaming.java_sources(), Path(__file__).parent / "java" / "ParseVectors.java"]
+    jar = compile_java(sources, pyflink_jars(), "parse-vectors")
+    classpath = ":".join(map(str, [jar, *pyflink_jars()]))
+    command = [str(java_command()), "-cp", classpath, "headrace.ParseVectors", str(tmp_path / "cases.json")]
+    answers = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    wrong = {}
+    for case, answer in zip(cases, answers, strict=True):
+        expected = {k: v for k, v in case["expect"].items() if k in ("fields", "reason", "detail")}
+        if answer != expected:
+            wrong[case["name"]] = {"expected": expected, "java": answer}
+    assert wrong == {}
