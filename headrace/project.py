@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headrace_features.resolve import load_views
 from headrace_features.view import View
 from headrace_ingestion.contract import Contract, load_contracts
-from headrace_ingestion.errors import DeclarationError
+from headrace_ingestion.errors import DeclarationError, closest
 from headrace_ingestion.settings import KafkaConnection
-from headrace_models.declaration import ModelDeclaration, load_models
+from headrace_models.declaration import ModelDeclaration
 from headrace_streaming.plan import JobPlan, plan_groups
 from headrace_streaming.topics import GroupTopics
 
@@ -18,6 +19,13 @@ from headrace.settings import FILE_NAME, Settings, load_settings
 from headrace.stack.errors import NotRunningError
 from headrace.stack.folders import StackFolders
 from headrace.stack.state import running_state
+
+if TYPE_CHECKING:
+    from headrace_lake.catalog import Lake
+
+    from headrace.events import Events
+    from headrace.features import Features
+    from headrace.models import Models
 
 
 @dataclass(frozen=True)
@@ -56,13 +64,30 @@ class Project:
         return load_views(self.folder / "features", self.contracts, root=self.folder)
 
     @cached_property
-    def models(self) -> dict[str, ModelDeclaration]:
+    def model_declarations(self) -> dict[str, ModelDeclaration]:
         """The models by name, from `models/*.yaml`.
 
         Raises:
             DeclarationError: A model is wrong.
         """
-        return load_models(self.folder / "models", views=self.views, contracts=self.contracts, root=self.folder)
+        found: dict[str, ModelDeclaration] = {}
+        for path in sorted((self.folder / "models").glob("*.yaml")):
+            model = ModelDeclaration.load(path, root=self.folder)
+            shown = path.relative_to(self.folder)
+            if model.name in found:
+                raise DeclarationError(
+                    f"{shown}: the model {model.name!r} is declared twice",
+                    {"expected": "one declaration a model"},
+                    "rename or remove one of the two",
+                )
+            if model.view not in self.views:
+                raise DeclarationError(
+                    f"{shown}: the model {model.name!r} reads the view {model.view!r}, which the project does not declare",
+                    {"views": ", ".join(self.views) or "none: features/*.yaml is empty"},
+                    f"view: {closest(model.view, self.views) or next(iter(self.views), 'subscriber')}",
+                )
+            found[model.name] = model
+        return found
 
     @cached_property
     def plans(self) -> dict[str, JobPlan]:
@@ -77,6 +102,34 @@ class Project:
     def job_groups(self) -> tuple[str, ...]:
         """Names of the feature jobs."""
         return tuple(self.plans)
+
+    @cached_property
+    def events(self) -> "Events":
+        """Check, send, replay and read events."""
+        from headrace.events import Events
+
+        return Events(self)
+
+    @cached_property
+    def features(self) -> "Features":
+        """Plan, verify and read features."""
+        from headrace.features import Features
+
+        return Features(self)
+
+    @cached_property
+    def lake(self) -> "Lake":
+        """SQL over all that has happened."""
+        from headrace.tables import open_lake
+
+        return open_lake(self)
+
+    @cached_property
+    def models(self) -> "Models":
+        """Train, compare and promote models."""
+        from headrace.models import Models
+
+        return Models(self)
 
     def connection(self) -> KafkaConnection:
         """Return the connection to the brokers: those of the settings, or the embedded one of the running stack.

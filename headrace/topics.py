@@ -23,7 +23,7 @@ def project_topics(project: Project) -> dict[str, TopicSpec]:
         add(contract.topic(prefix), contract.partitions or kafka.partitions)
     for view in project.views.values():
         add(view.topic(prefix), view.contract.partitions or kafka.partitions)
-    for model in project.models.values():
+    for model in project.model_declarations.values():
         view = project.views[model.view]
         add(f"{prefix}scores.{model.name}", view.contract.partitions or kafka.partitions)
     ledgers = GroupTopics(prefix)

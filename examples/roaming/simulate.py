@@ -1,9 +1,9 @@
-"""Subscribers and their calls: home habits, travel, new phones, and four kinds of roaming fraud. Standard library only."""
+"""Subscribers and their calls: home habits, travel, new phones, and four kinds of roaming fraud."""
 
 import heapq
 import math
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -17,9 +17,6 @@ COUNTRIES = ("DE", "FR", "PL", "NL", "ES", "IT", "CZ", "DK", "GB", "TR", "US", "
 PREMIUM_COUNTRIES = ("LV", "SO", "CU", "TN", "MV", "TR", "GB")
 HABITS: tuple[tuple[Habit, float], ...] = (
     ("resident", 0.66), ("commuter", 0.10), ("courier", 0.08), ("night_worker", 0.08), ("expat", 0.08),
-)  # fmt: skip
-EPISODES: tuple[tuple[Kind, float], ...] = (
-    ("cloned_sim", 0.28), ("revenue_share", 0.24), ("short_call_burst", 0.24), ("takeover", 0.24),
 )  # fmt: skip
 DEFAULT_START = datetime(2026, 3, 2, tzinfo=UTC)
 CALLS_PER_SUBSCRIBER = 70  # so that 20,000 calls of 285 subscribers span about four weeks
@@ -51,7 +48,7 @@ class SimulatedCall:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedEvent:
-    """One event to send: `event` is `call` or `fraud_label`; `call` is the call itself or the one the label is about."""
+    """One event to send: `call` is the call itself, or the one that the label is about."""
 
     event: Literal["call", "fraud_label"]
     event_id: str
@@ -207,10 +204,9 @@ def _day(day: int, subscribers: list[_Subscriber], rng: Random) -> Iterator[_Dra
     for person in subscribers:
         person.silent = (0.0, 0.0)
         _live_a_day(person, rng)
-        episode: list[_Draft] = []
         if rng.random() < EPISODES_PER_SUBSCRIBER_DAY:
-            episode = _EPISODES[rng.choices([kind for kind, _ in EPISODES], [w for _, w in EPISODES])[0]](person, day, rng)
-        yield from episode
+            (begin,) = rng.choices([begin for begin, _ in _EPISODES], [weight for _, weight in _EPISODES])
+            yield from begin(person, day, rng)
         yield from _genuine_calls(person, day, rng)
 
 
@@ -274,7 +270,7 @@ def _genuine_callee(person: _Subscriber, country: str, rng: Random) -> str:
     chance = rng.random()
     if chance < (0.3 if person.habit == "expat" else 0.03):
         return person.family
-    if chance > 0.995:
+    if chance > 0.997:
         return rng.choice(PREMIUM_COUNTRIES)
     return country if country != person.home and rng.random() < 0.4 else person.home
 
@@ -309,12 +305,7 @@ def _takeover(person: _Subscriber, day: int, rng: Random) -> list[_Draft]:
     return _episode("takeover", person, day, hour, rng.randint(4, 7), 900, person.home, _device(rng), (500, 0.8), rng)
 
 
-_EPISODES: Mapping[Kind, Callable[[_Subscriber, int, Random], list[_Draft]]] = {
-    "cloned_sim": _cloned_sim,
-    "revenue_share": _revenue_share,
-    "short_call_burst": _short_call_burst,
-    "takeover": _takeover,
-}
+_EPISODES = ((_cloned_sim, 0.28), (_revenue_share, 0.24), (_short_call_burst, 0.24), (_takeover, 0.24))
 
 
 def _episode(
@@ -334,10 +325,8 @@ def _episode(
     at_s = day * 86_400 + hour * 3600
     for _ in range(calls):
         elsewhere = [code for code in PREMIUM_COUNTRIES if code not in (person.home, country)]
-        callee = rng.choice(elsewhere) if rng.random() < 0.95 else person.home
-        drafts.append(
-            _Draft(at_s, person.name, person.home, country, callee, device, _duration(*duration, rng), kind)
-        )
+        callee = rng.choice(elsewhere) if rng.random() < 0.98 else person.home
+        drafts.append(_Draft(at_s, person.name, person.home, country, callee, device, _duration(*duration, rng), kind))
         at_s += rng.uniform(0.3, 1.7) * pause_s
     return drafts
 

@@ -7,7 +7,7 @@ Numbers are doubles. What has no value is null: a quotient by zero, the root of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import sqlglot
@@ -59,7 +59,7 @@ class Compiled:
     """
 
     type: ValueType
-    sql: Mapping[Dialect, str]
+    sql: Mapping[Dialect, str] = field(hash=False)
     reads: frozenset[str]
 
 

@@ -69,3 +69,7 @@ class StackFolders:
     def log_file(self, process: str) -> Path:
         """What the process printed since it was first started by this supervisor."""
         return self.logs / f"{process}.log"
+
+    def hold_file(self, process: str) -> Path:
+        """While it exists the supervisor keeps the process stopped."""
+        return self.run / f"{process}.hold"

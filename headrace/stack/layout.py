@@ -24,13 +24,13 @@ class Declared:
         events: Number of events.
         job_groups: Names of the feature jobs.
         views: Number of feature views.
-        models: Number of models.
+        models: Names of the models.
     """
 
     events: int = 0
     job_groups: tuple[str, ...] = ()
     views: int = 0
-    models: int = 0
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,5 @@ def processes(
         found.append(worker("lake_writer", "lake-writer"))
     if declared.views:
         found.append(worker("online_writer", "online-writer"))
-    if declared.models:
-        found.append(worker("scorer", "scorer"))
+    found += [worker("scorer", f"scorer-{model}", ("--model", model)) for model in declared.models]
     return found

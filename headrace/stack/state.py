@@ -10,7 +10,8 @@ from headrace.stack.cache import atomic_file
 from headrace.stack.folders import StackFolders
 
 Phase = Literal["starting", "healthy", "degraded", "failed", "stopping", "stopped"]
-ProcessPhase = Literal["waiting", "starting", "ready", "restarting", "failed", "stopping", "stopped"]
+ProcessPhase = Literal["waiting", "starting", "ready", "restarting", "failed", "holding", "held", "stopping", "stopped"]
+"""`holding` ends and `held` has ended because somebody asked for it, until it is asked to go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class Supervisor:
         try:
             for child in self._children.values():
                 rotate(self._folders.log_file(child.spec.name))
+                self._folders.hold_file(child.spec.name).unlink(missing_ok=True)
             self._publish("starting")
             return self._supervise(stop, dict(os.environ if environment is None else environment))
         finally:
@@ -87,6 +88,8 @@ class Supervisor:
 
     def _advance(self, child: Child, environment: Mapping[str, str]) -> None:
         now = self._clock()
+        if self._is_held(child, now):
+            return
         if self._is_due(child, now):
             child.start(environment, now)
         elif child.phase in ("starting", "ready") and child.has_ended():
@@ -98,6 +101,22 @@ class Supervisor:
         elif child.phase == "starting" and now - child.since > child.spec.ready_seconds:
             child.kill()
             self._give_up(child, f"not ready after {child.spec.ready_seconds:.0f} s")
+
+    def _is_held(self, child: Child, now: float) -> bool:
+        """Keep a process stopped while its hold file exists; tell whether there is nothing else to do for it."""
+        wanted = self._folders.hold_file(child.spec.name).exists()
+        if child.phase == "holding":
+            if child.has_ended():
+                child.phase = "held"
+            elif now - child.since > child.spec.grace_seconds:
+                child.kill()
+        elif child.phase == "held":
+            if not wanted:
+                child.phase = "waiting"
+        elif wanted:
+            child.terminate()
+            child.phase, child.since, child.message = "holding", now, ""
+        return child.phase in ("holding", "held")
 
     def _is_due(self, child: Child, now: float) -> bool:
         if child.phase == "waiting":
@@ -122,7 +141,7 @@ class Supervisor:
 
     def _phase(self) -> Phase:
         phases = {child.phase for child in self._children.values()}
-        if phases <= {"ready"}:
+        if phases <= {"ready", "held"}:
             self._was_healthy = True
             return "healthy"
         if self._was_healthy:

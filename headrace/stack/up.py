@@ -60,7 +60,7 @@ def run_stack(
             events=len(project.contracts),
             job_groups=project.job_groups,
             views=len(project.views),
-            models=len(project.models),
+            models=tuple(project.model_declarations),
         ),
         bootstrap_servers=servers,
         broker=broker,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headrace_ingestion.errors import (
@@ -35,6 +36,7 @@ class KafkaTransport:
         self._connection = connection
         self._timeout_ms = round(delivery_timeout_seconds * 1000)
         self._producer: KafkaProducer | None = None
+        self._client_errors: tuple[type[Exception], ...] = ()
         # Topic → number of partitions, and until when to believe it.
         self._partitions: dict[str, tuple[int, float]] = {}
 
@@ -58,6 +60,9 @@ class KafkaTransport:
         from kafka import KafkaProducer
         from kafka.errors import KafkaError
 
+        # ValueError: a topic name that Kafka does not allow.
+        self._client_errors = (KafkaError, ValueError)
+        clients: list[Any] = []
         try:
             self._producer = KafkaProducer(
                 **self._connection.client_options(),
@@ -74,11 +79,15 @@ class KafkaTransport:
                 # A broker that comes back is found within a second, not within thirty.
                 reconnect_backoff_max_ms=1_000,
                 metrics_enabled=False,
+                kafka_client=partial(_kept_client, clients),
             )
-        except KafkaError as error:
+        except (KafkaError, OSError) as error:
+            # A producer that fails in its constructor leaves its sockets open.
+            for client in clients:
+                client.close()
+            if isinstance(error, OSError):
+                raise broker_unavailable(self.place, str(error)) from error
             raise delivery_error(error, self.place) from error
-        except OSError as error:
-            raise broker_unavailable(self.place, str(error)) from error
 
     def ready(self, topic: str) -> bool:
         """Return whether the partitions of the topic are known; then the client takes its records without waiting."""
@@ -93,8 +102,6 @@ class KafkaTransport:
             UnknownTopicError: The broker has no such topic.
             DeliveryError: The record can never be taken.
         """
-        from kafka.errors import KafkaError
-
         producer: Any = self._producer
         topic, key, value, headers, timestamp_ms = record
         try:
@@ -102,10 +109,11 @@ class KafkaTransport:
             partitions = known[0] if known is not None and time.monotonic() < known[1] else self._find_partitions(topic)
             partition = partition_of(key, partitions)
             future = producer.send(topic, value, key, headers, partition, timestamp_ms)
-        except (KafkaError, ValueError) as error:  # ValueError: a topic name that Kafka does not allow
+        except self._client_errors as error:
             raise delivery_error(error, self.place, topic, len(value)) from error
-        future.add_callback(lambda stored: on_result(DeliveryReport(topic, partition, stored[3], stored[4])))
-        future.add_errback(lambda error: on_result(delivery_error(error, self.place, topic, len(value))))
+        answer = _Answer(on_result, self, topic, len(value))
+        future.add_callback(answer.stored)
+        future.add_errback(answer.refused)
 
     def close(self, timeout_seconds: float) -> None:
         """Let go of the broker; records without an answer by then are answered with an error."""
@@ -146,6 +154,33 @@ class KafkaTransport:
         except KafkaError as error:
             return broker_unavailable(self.place, str(error))
         return unknown_topic(topic, self.place, known)
+
+
+def _kept_client(kept: list[Any], **options: Any) -> Any:
+    from kafka import KafkaProducer
+
+    client = KafkaProducer.DEFAULT_CONFIG["kafka_client"](**options)
+    kept.append(client)
+    return client
+
+
+class _Answer:
+    """Turns the client's answer for one record into ours; one small object a record, where closures would be nine."""
+
+    __slots__ = ("_on_result", "_topic", "_transport", "_value_bytes")
+
+    def __init__(self, on_result: OnResult, transport: KafkaTransport, topic: str, value_bytes: int) -> None:
+        self._on_result = on_result
+        self._transport = transport
+        self._topic = topic
+        self._value_bytes = value_bytes
+
+    def stored(self, place: Any) -> None:
+        # The client's RecordMetadata: topic, partition, both, offset, timestamp.
+        self._on_result(DeliveryReport(self._topic, place[1], place[3], place[4]))
+
+    def refused(self, error: BaseException) -> None:
+        self._on_result(delivery_error(error, self._transport.place, self._topic, self._value_bytes))
 
 
 def _accepts(server: str) -> bool:

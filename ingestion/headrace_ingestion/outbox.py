@@ -31,6 +31,9 @@ class Outbox:
         """Make an empty one that calls `on_delivery` for each answer, from the thread that brings it."""
         lock = threading.Lock()
         self._max_events = max_events
+        # Who found it full waits until an eighth is free: waking for every single place would cost a change of threads
+        # per event.
+        self._low_water = max_events - max(1, max_events // 8)
         self._on_delivery = on_delivery
         self._lock = lock
         self._settled = threading.Condition(lock)
@@ -81,7 +84,8 @@ class Outbox:
             return False
         self._blocked += 1
         try:
-            return self._space.wait_for(lambda: self._closing or len(self._pending) < self._max_events, block_seconds)
+            self._space.wait_for(lambda: self._closing or len(self._pending) <= self._low_water, block_seconds)
+            return self._closing or len(self._pending) < self._max_events
         finally:
             self._blocked -= 1
 
@@ -138,8 +142,8 @@ class Outbox:
             self._delivered += 1
         else:
             self._failed += 1
-        if self._blocked:
-            self._space.notify()
+        if self._blocked and len(self._pending) <= self._low_water:
+            self._space.notify_all()
         if self._watchers:
             self._settled.notify_all()
 

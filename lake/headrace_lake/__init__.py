@@ -1,7 +1,7 @@
 """The lake: Delta tables of everything that happened, the writer that fills them exactly once, and SQL over them.
 
-Knows the contracts of `headrace_ingestion` and is handed every other table as a `TableSpec`; knows neither features, nor
-models, nor the settings of a project.
+Knows the contracts of `headrace_ingestion` and is handed every other table as a `TableSpec`; knows neither features,
+nor models, nor the settings of a project.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def store_dead_letters(
             continue
         except (DeltaError, OSError) as error:
             raise write_error(spec, table_folder(lake, spec.schema, spec.name), error) from error
-        return new.num_rows
+        return len(new)
     raise LakeWriteError(
         f"table {spec.full_name} was changed by others during {ATTEMPTS} attempts to write it",
         {"folder": str(table_folder(lake, spec.schema, spec.name)), "expected": "one writer per lake"},

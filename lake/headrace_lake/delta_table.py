@@ -93,7 +93,9 @@ def _widened(handle: DeltaTable, spec: TableSpec) -> DeltaTable:
 def _is_same(declared: pa.DataType, stored: pa.DataType) -> bool:
     # Delta has one type of string and of list, Arrow has several that hold the same.
     if pa.types.is_string(declared):
-        return pa.types.is_string(stored) or pa.types.is_large_string(stored) or pa.types.is_string_view(stored)
-    if pa.types.is_nested(declared):
-        return type(declared) is type(stored)
-    return bool(declared == stored)
+        is_same = pa.types.is_string(stored) or pa.types.is_large_string(stored) or pa.types.is_string_view(stored)
+    elif pa.types.is_nested(declared):
+        is_same = type(declared) is type(stored)
+    else:
+        is_same = declared == stored
+    return bool(is_same)

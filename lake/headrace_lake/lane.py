@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from headrace_ingestion.clock import Clock
 from headrace_ingestion.settings import KafkaConnection
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, OffsetOutOfRangeError
+from kafka.errors import KafkaConfigurationError, KafkaError, OffsetOutOfRangeError
 
 from headrace_lake.feed import Feed
 from headrace_lake.flush import FlushPolicy
@@ -113,6 +113,8 @@ class Lane:
                 consumer = new_consumer(
                     self._connection, committed_only=self._committed_only, poll_rows=self._poll_rows
                 )
+            except KafkaConfigurationError:
+                raise  # no waiting will mend a setting
             except KafkaError as error:
                 self._say(f"no broker answers at {self._connection.bootstrap_servers}: {error}")
                 stop.wait(AWAY_SECONDS)

@@ -8,7 +8,6 @@ from typing import Any
 
 from headrace_ingestion.settings import KafkaConnection
 from kafka import KafkaAdminClient, KafkaConsumer
-from kafka.errors import KafkaError
 
 BOOTSTRAP_MS = 5_000
 
@@ -17,7 +16,6 @@ _CLIENT_OPTIONS = {
     "bootstrap_timeout_ms": BOOTSTRAP_MS,
     # The default of half a minute would add itself to every outage of a broker.
     "reconnect_backoff_max_ms": 1_000,
-    "metrics_enabled": False,
 }
 
 
@@ -78,8 +76,6 @@ def new_consumer(connection: KafkaConnection, *, committed_only: bool, poll_rows
         "isolation_level": "read_committed" if committed_only else "read_uncommitted",
         "max_poll_records": poll_rows,
         "allow_auto_create_topics": False,
+        "metrics_enabled": False,
     }
     return KafkaConsumer(**options)
-
-
-__all__ = ["KafkaError", "Topic", "describe_topics", "new_admin", "new_consumer"]

@@ -1,4 +1,4 @@
-"""The declaration of a model (`models/*.yaml`): which view, which recipe, which labels, and what counts as good enough."""
+"""The declaration of a model (`models/*.yaml`): which view, recipe and labels, and what counts as good enough."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
-
 from headrace_ingestion.contract import Contract, Name
 from headrace_ingestion.documents import DeclarationProblem, load_document
 from headrace_ingestion.durations import Duration, format_duration
 from headrace_ingestion.errors import DeclarationError, closest
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
 from headrace_models.view import FeatureView
 
 RecipeName = Literal["auto", "isolation_forest", "gradient_boosting"]
@@ -49,7 +49,7 @@ class Split(BaseModel):
     """How the rows are parted, oldest first; the shares add up to 1.
 
     Attributes:
-        gap: Time that is left out before validation and before test; None (`longest_window`): the view's longest window.
+        gap: Time left out before validation and before test; None (`longest_window`): the view's longest window.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="split")
@@ -268,9 +268,10 @@ def _check_field(model: ModelDeclaration, contract: Contract, part: str, name: s
             {"fields": ", ".join(contract.fields), **place},
             f"{part}: {closest(name, contract.fields) or next(iter(contract.fields))}",
         )
-    if contract.fields[name].type not in types:
+    field_type = contract.fields[name].type
+    if field_type not in types:
         raise DeclarationError(
-            f"models/{model.name}.yaml: {part!r} of 'labels' is the field {name!r} of type {contract.fields[name].type}",
+            f"models/{model.name}.yaml: {part!r} of 'labels' is the field {name!r} of type {field_type}",
             {"types": ", ".join(types), **place},
             f"{part}: {next((n for n, f in contract.fields.items() if f.type in types), '…')}",
         )

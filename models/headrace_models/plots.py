@@ -68,7 +68,7 @@ def _pr_plot(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_], tra
 
 
 def _confusion_plot(alerts: npt.NDArray[np.bool_], labels: npt.NDArray[np.bool_]) -> Any:
-    counts = np.array([[np.sum((labels == row) & (alerts == column)) for column in (False, True)] for row in (False, True)])
+    counts = np.array([[np.sum(side & ~alerts), np.sum(side & alerts)] for side in (~labels, labels)])
     figure, axes = _figure("Confusion matrix, test part")
     axes.imshow(np.log1p(counts), cmap="Blues")
     for row in range(2):

@@ -9,12 +9,13 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
-from headrace_models.serving import DETECTOR_FOLDER, ServedDetector
 from mlflow.models import set_model
+
+from headrace_models.serving import DETECTOR_FOLDER, ServedDetector
 
 
 class DetectorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no types
-    """Takes one float64 column per feature, null for unknown; gives `score`, `threshold`, `alert` and `reasons` (JSON)."""
+    """One float64 column per feature in, null for unknown; `score`, `threshold`, `alert`, `reasons` (JSON) out."""
 
     def load_context(self, context: Any) -> None:
         """Load the detector from the model's artifacts."""

@@ -1,4 +1,4 @@
-"""A detector with its threshold, as it is shipped: folder in, scores, alerts and reasons out. Needs no project files."""
+"""A detector with its threshold, as it is shipped: scores, alerts and reasons. Needs no project files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Point-in-time training sets: feature rows as they were streamed, labels as they were known, parts in the order of time."""
+"""Point-in-time training sets: feature rows as they were streamed, labels as they were known, parts by time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
 from headrace_ingestion.durations import duration_ms, format_duration
+
 from headrace_models.declaration import LabelSource, ModelDeclaration, Split
 from headrace_models.errors import TrainingDataError
 from headrace_models.view import FeatureView
@@ -215,7 +215,7 @@ def _check_parts(parts: dict[str, Part], rows: Part, gap: timedelta, model: Mode
         if len(part) == 0:
             raise TrainingDataError(
                 f"model {model.name!r}: the part {name!r} of the training set has no rows",
-                {"rows": sizes, "history": str(span), "gap": f"{format_duration(gap)} before validation and before test"},
+                {"rows": sizes, "history": str(span), "gap": f"{format_duration(gap)}, twice"},
                 "wait for more events, or change 'split' of the model",
             )
         if part.y is not None and part.positives == 0:

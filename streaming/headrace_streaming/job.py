@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,10 @@ def submit(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> JobClien
 
 
 def _environment(options: Mapping[str, str]) -> TableEnvironment:
+    # Extension modules of Beam, which PyFlink imports, were built against older ones of their own; harmless.
+    warnings.filterwarnings("ignore", message=".* size changed, may indicate binary incompatibility", category=RuntimeWarning)
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+
     from pyflink.common import Configuration
     from pyflink.table import EnvironmentSettings, TableEnvironment
 
@@ -163,16 +168,20 @@ def run(
 
 
 def _stop(client: JobClient, plan: JobPlan) -> None:
-    from py4j.protocol import Py4JJavaError
+    from py4j.protocol import Py4JError
+    from pyflink.java_gateway import get_gateway
 
+    handle = client._j_job_client
+    # PyFlink's own call lacks the format that this version of Flink asks for.
+    savepoint_format = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.DEFAULT
     try:
-        # Without advancing to the end of time, or every window would think that the stream is over.
-        path = client.stop_with_savepoint(False).result()
+        # Without advancing to the end of time: the stream is not over.
+        path = handle.stopWithSavepoint(False, None, savepoint_format).get()
         _LOG.info("stopped %s with savepoint %s", plan.group, path)
-    except Py4JJavaError as error:
+    except Py4JError as error:
         # The newest checkpoint is as good a start; only the stop was not in order.
         _LOG.warning("stopped %s without a savepoint: %s", plan.group, _first_line(error))
-        client.cancel().result()
+        handle.cancel().get()
 
 
 def _failure(client: JobClient) -> str:

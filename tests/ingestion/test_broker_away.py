@@ -48,11 +48,12 @@ def test_events_sent_before_the_broker_is_up_are_delivered_when_it_is(
 ) -> None:
     port = free_port()
     connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{port}")
-    with Producer(call_contract, connection) as producer:
-        for number in range(100):
-            producer.send("call", {**CALL, "started_at": datetime.now(timezone.utc)}, event_id=str(number))
-        with local_broker(tmp_path, port=port):
-            ensure_topics(connection, {"events.call": TopicSpec(partitions=1)})
-            assert producer.flush(timeout_seconds=60).delivered == 100
-            ids = [dict(record.headers)["event_id"] for record in read_all(connection, "events.call")]
+    producer = Producer(call_contract, connection)
+    for number in range(100):
+        producer.send("call", {**CALL, "started_at": datetime.now(timezone.utc)}, event_id=str(number))
+    with local_broker(tmp_path, port=port):
+        ensure_topics(connection, {"events.call": TopicSpec(partitions=1)})
+        # Closed while the broker is there: one that cannot say goodbye leaves its sockets to the garbage collector.
+        assert producer.close(timeout_seconds=60).delivered == 100
+        ids = [dict(record.headers)["event_id"] for record in read_all(connection, "events.call")]
     assert ids == [str(number).encode() for number in range(100)]

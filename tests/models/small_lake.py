@@ -115,7 +115,7 @@ def _tables(
 
 
 def lake_with_fraud(rows: int = 3_000, days: int = 20, seed: int = 7) -> SmallLake:
-    """Return a lake where amount and place together, but neither alone, give fraud away; verdicts come after six hours."""
+    """Return a lake where amount and place together, but neither alone, give fraud away; verdicts take six hours."""
     rng = np.random.default_rng(seed)
     lake = SmallLake()
     for index in range(rows):

@@ -7,7 +7,7 @@ from headrace.stack.layout import Declared, EmbeddedBroker, processes
 from headrace.stack.spec import PortOpen, ProcessSpec, ReadyFile
 
 PROJECT = Path("/projects/roaming")
-ALL = Declared(events=2, job_groups=("call.device", "call.subscriber_id"), views=3, models=1)
+ALL = Declared(events=2, job_groups=("call.device", "call.subscriber_id"), views=3, models=("roaming_fraud",))
 
 
 def layout(declared: Declared, broker: EmbeddedBroker | None) -> dict[str, ProcessSpec]:
@@ -28,7 +28,7 @@ def test_the_embedded_broker_comes_first_and_all_others_wait_for_it() -> None:
         "job-call.subscriber_id",
         "lake-writer",
         "online-writer",
-        "scorer",
+        "scorer-roaming_fraud",
     ]
     assert found["kafka"].ready == PortOpen(9092)
     assert {name: spec.depends_on for name, spec in found.items()} == {

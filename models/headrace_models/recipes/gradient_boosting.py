@@ -81,6 +81,8 @@ class GradientBoostingRecipe:
             early_stopping=False,
             random_state=seed,
         )
+        # scikit-learn cannot bin a column without any value; as a constant it is never split on.
+        x = np.where(np.isnan(x).all(axis=0), 0.0, x)
         with threadpool_limits(None if len(x) >= _PARALLEL_FROM_ROWS else 1):
             trees.fit(x, y)
         return BoostingEstimator(trees)

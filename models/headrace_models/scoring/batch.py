@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from headrace_models.scoring.live import Variant
 from headrace_models.scoring.loading import LoadedModel
@@ -31,7 +33,7 @@ class BatchResult:
 
 
 def score_batch(
-    rows: Sequence[FeatureRow], live: Mapping[Variant, LoadedModel], *, view: str, now_ms: int
+    rows: Sequence[FeatureRow], live: Mapping[Variant, LoadedModel], *, view: str, now_ms: Callable[[], int]
 ) -> BatchResult:
     """Return the scores of the rows by each live model.
 
@@ -41,13 +43,7 @@ def score_batch(
     result = BatchResult()
     for variant, model in live.items():
         scored, prediction, failed = _predict(rows, model)
-        records = (
-            score_records(
-                scored, prediction, model=model.name, version=model.version, variant=variant, view=view, now_ms=now_ms
-            )
-            if prediction is not None
-            else []
-        )
+        records = [] if prediction is None else score_records(scored, prediction, model, variant, view, now_ms())
         pairs = list(zip(scored, records, strict=True))
         result.scores.extend(pairs)
         if variant == "champion":
@@ -67,9 +63,30 @@ def _predict(
     except Exception as error:  # the border to a model: a single row may make it raise anything
         if len(rows) == 1:
             return [], None, [_failed(rows[0], model, error)]
-    good = [row for row in rows if (found := _predict([row], model)) and found[1] is not None]
-    bad = [failure for row in rows for failure in _predict([row], model)[2]]
-    return good, _predict(good, model)[1] if good else None, bad
+    return _predict_one_by_one(rows, model)
+
+
+def _predict_one_by_one(
+    rows: Sequence[FeatureRow], model: LoadedModel
+) -> tuple[Sequence[FeatureRow], Prediction | None, list[Unscored]]:
+    good: list[FeatureRow] = []
+    predictions: list[Prediction] = []
+    bad: list[Unscored] = []
+    for row in rows:
+        _, prediction, failed = _predict([row], model)
+        bad.extend(failed)
+        if prediction is not None:
+            good.append(row)
+            predictions.append(prediction)
+    if not good:
+        return [], None, bad
+    joined = Prediction(
+        scores=np.concatenate([one.scores for one in predictions]),
+        threshold=predictions[0].threshold,
+        alerts=np.concatenate([one.alerts for one in predictions]),
+        reasons=tuple(reasons for one in predictions for reasons in one.reasons),
+    )
+    return good, joined, bad
 
 
 def _checked(prediction: Prediction, rows: int) -> Prediction:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from headrace_models.scoring.loading import LoadedModel
 from headrace_models.serving import Prediction
 
 Floats = npt.NDArray[np.float64]
@@ -112,12 +113,12 @@ def matrix(rows: Sequence[FeatureRow], features: Sequence[str]) -> Floats:
 
 
 def score_records(
-    rows: Sequence[FeatureRow], prediction: Prediction, *, model: str, version: str, variant: str, view: str, now_ms: int
+    rows: Sequence[FeatureRow], prediction: Prediction, model: LoadedModel, variant: str, view: str, now_ms: int
 ) -> list[dict[str, Any]]:
     """Return one score record per row, as `docs/wire-format.md` says."""
     constant = {
-        "model": model,
-        "version": version,
+        "model": model.name,
+        "version": model.version,
         "variant": variant,
         "threshold": prediction.threshold,
         "view": view,

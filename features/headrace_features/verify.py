@@ -1,0 +1,225 @@
+"""Parity: every row that was streamed, computed again from the events in the lake and compared, with the ledgers beside them.
+
+Counts, lags, minima, maxima, calendar, ids, clocks and generations must be equal bit for bit; sums, means and deviations within
+rule 11 of the semantics; an expression within what follows from the bounds of what it reads (`duckdb_bounds`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import duckdb
+
+from headrace_features import duckdb_parity as parity
+from headrace_features.duckdb_compiler import CompiledSql, compile_view
+from headrace_features.duckdb_events import events_of, events_select, rows_of
+from headrace_features.duckdb_text import text
+from headrace_features.duplicates import mark_events
+from headrace_features.view import View
+
+if TYPE_CHECKING:
+    from headrace_lake import Lake
+
+MOST_DIFFERENCES = 20
+BUCKET_ROWS = 2_000_000
+"""Events that are held at a time; more are taken in shares of the keys."""
+
+_ANOTHER_DECLARATION = "they were made by another declaration"
+_GONE = "their events are gone, or those before them"
+_NO_ORDER = "the events of their key are in several partitions"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference between what was streamed and what follows from the events.
+
+    Attributes:
+        event_id: The event.
+        partition: Its partition.
+        offset: Its offset.
+        column: The column; `row` when the row is missing, unexpected or doubled; `late_events` or `duplicates` for a ledger.
+        streamed: What stands in the lake.
+        recomputed: What follows from the events.
+    """
+
+    event_id: str
+    partition: int
+    offset: int
+    column: str
+    streamed: object
+    recomputed: object
+
+
+@dataclass(slots=True)
+class ParityReport:
+    """What a comparison found.
+
+    Attributes:
+        view: Name of the view.
+        declaration: Hash of the declaration that was verified.
+        rows: Rows of this declaration that were compared with an event.
+        differing: Of those, rows with another value than the recomputed one.
+        missing: Events without a row, though rows of later events of their partition are there.
+        unexpected: Rows that no event accounts for.
+        doubled: Rows beyond the first of an event and revision.
+        ledger_differences: Entries of the ledgers of late events and duplicates that are missing, wrong or too many.
+        pending: Events whose row or ledger entry, and rows whose event, is not in the lake yet.
+        open_values: Values about which nothing follows: an overflow, or a comparison of two sums that are too near to each other.
+        not_verifiable: Why rows cannot be judged → how many.
+        first_differences: The first differences, at most `MOST_DIFFERENCES`.
+    """
+
+    view: str
+    declaration: str
+    rows: int = 0
+    differing: int = 0
+    missing: int = 0
+    unexpected: int = 0
+    doubled: int = 0
+    ledger_differences: int = 0
+    pending: int = 0
+    open_values: int = 0
+    not_verifiable: dict[str, int] = field(default_factory=dict)
+    first_differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def verified(self) -> int:
+        """Rows that are what follows from their events."""
+        return self.rows - self.differing
+
+    @property
+    def mismatches(self) -> int:
+        """All that is wrong: rows that differ, are missing, unexpected or doubled, and wrong ledger entries."""
+        return self.differing + self.missing + self.unexpected + self.doubled + self.ledger_differences
+
+    @property
+    def outcome(self) -> Literal["passed", "failed", "not verifiable"]:
+        """`passed` only when rows were compared and nothing was wrong."""
+        if self.mismatches:
+            return "failed"
+        return "passed" if self.rows else "not verifiable"
+
+
+def verify(
+    lake: Lake, view: View, *, most_differences: int = MOST_DIFFERENCES, bucket_rows: int = BUCKET_ROWS
+) -> ParityReport:
+    """Return the comparison of every row of the view in the lake with the one that its events give.
+
+    Rows beyond the newest streamed row of a partition are pending, a gap before it is a mismatch. Only rows of the view's present
+    declaration are judged.
+
+    Args:
+        lake: The lake; tables that nobody wrote yet count as empty.
+        view: The view.
+        most_differences: How many differences are listed.
+        bucket_rows: Most events that are held at a time (approximately: a key is never divided).
+    """
+    with tempfile.TemporaryDirectory(prefix="headrace-verify-") as spill, lake.connect() as connection:
+        connection.execute(f"SET temp_directory = {text(spill)}")
+        return _Comparison(connection, view, most_differences).run(bucket_rows)
+
+
+class _Comparison:
+    """One comparison on one snapshot of the lake."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, view: View, most_differences: int) -> None:
+        self._connection = connection
+        self._view = view
+        self._most = most_differences
+        self._compiled: CompiledSql = compile_view(view, with_bounds=True)
+        self._report = ParityReport(view.name, view.digest)
+
+    def run(self, bucket_rows: int) -> ParityReport:
+        if not self._has_tables():
+            return self._report
+        self._table("ends", parity.ends_sql(self._view))
+        self._table("excluded", parity.excluded_sql(self._view))
+        self._count_not_verifiable()
+        (events,) = self._row(f"SELECT count(*) FROM {events_of(self._view)}")
+        buckets = max(1, -(-events // bucket_rows))
+        for bucket in range(buckets):
+            share = f'hash("_key") % {buckets} = {bucket} AND ' if buckets > 1 else ""
+            self._bucket(f'{share}"_key" NOT IN (SELECT "_key" FROM excluded)')
+        return self._report
+
+    def _has_tables(self) -> bool:
+        names = [events_of(self._view), rows_of(self._view), *(f"raw.ops_{ledger}" for ledger in parity.LEDGERS)]
+        there = {f"raw.{name}" for (name,) in self._rows("SELECT view_name FROM duckdb_views() WHERE schema_name = 'raw'")}
+        missing = [name for name in names if name.replace('"', "") not in there]
+        for ledger in parity.LEDGERS:
+            if f"raw.ops_{ledger}" in missing:
+                self._connection.execute(parity.empty_ledger_sql(ledger))
+        return not {events_of(self._view), rows_of(self._view)} & set(missing)
+
+    def _count_not_verifiable(self) -> None:
+        declared = f'"declaration" = {text(self._view.digest)}'
+        reasons = {
+            _ANOTHER_DECLARATION: f"NOT {declared}",
+            _GONE: f'{declared} AND "_key" IN (SELECT "_key" FROM excluded WHERE is_gone)',
+            _NO_ORDER: f'{declared} AND "_key" IN (SELECT "_key" FROM excluded GROUP BY ALL HAVING NOT bool_or(is_gone))',
+        }
+        for reason, condition in reasons.items():
+            (rows,) = self._row(f"SELECT count(*) FROM {rows_of(self._view)} WHERE {condition}")
+            if rows:
+                self._report.not_verifiable[reason] = rows
+
+    def _bucket(self, where: str) -> None:
+        view = self._view
+        self._table("bucket_events", f"{events_select(view, events_of(view))}\nWHERE {where}")
+        mark_events(self._connection, "bucket_events", "marked", dedup_ms=view.dedup_ms, retain_ms=view.retain_ms)
+        self._table("accepted", "SELECT * FROM marked WHERE NOT is_duplicate")
+        self._table("recomputed", self._compiled.sql)
+        stored = {name for name, *_ in self._rows(f"DESCRIBE {rows_of(view)}")}
+        self._table("streamed", parity.streamed_sql(view, self._compiled, stored, where))
+        self._compare()
+        for ledger in parity.LEDGERS:
+            self._compare_ledger(ledger, where)
+
+    def _compare(self) -> None:
+        report = self._report
+        compared, differing, missing, pending, unexpected, early, doubled, open_ = self._row(parity.counts_sql(self._compiled))
+        report.rows += compared
+        report.differing += differing
+        report.missing += missing
+        report.unexpected += unexpected
+        report.doubled += doubled
+        report.pending += pending + early
+        report.open_values += open_
+        if missing or unexpected or doubled:
+            for event_id, partition, offset, streamed, recomputed in self._rows(parity.odd_rows_sql(self._left())):
+                report.first_differences.append(Difference(event_id, partition, offset, "row", streamed, recomputed))
+        if differing:
+            self._list_values()
+
+    def _list_values(self) -> None:
+        names = list(parity.difference_sql(self._compiled))
+        for event_id, partition, offset, *values in self._rows(parity.differing_rows_sql(self._compiled, self._left())):
+            triples = zip(names, values[0::3], values[1::3], values[2::3], strict=True)
+            for name, streamed, recomputed, differs in triples:
+                if differs and self._left():
+                    self._report.first_differences.append(Difference(event_id, partition, offset, name, streamed, recomputed))
+
+    def _compare_ledger(self, ledger: str, where: str) -> None:
+        another = _ANOTHER_DECLARATION in self._report.not_verifiable
+        for event_id, partition, offset, told, owed, is_pending in self._rows(parity.ledger_sql(self._view, ledger, where)):
+            if is_pending:
+                self._report.pending += 1
+            elif owed is not None or not another:
+                # A ledger entry names no declaration: one too many may be of an earlier one.
+                self._report.ledger_differences += 1
+                if self._left():
+                    self._report.first_differences.append(Difference(event_id, partition, offset, ledger, told, owed))
+
+    def _left(self) -> int:
+        return self._most - len(self._report.first_differences)
+
+    def _table(self, name: str, select: str) -> None:
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {select}")
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query).fetchall()
+
+    def _row(self, query: str) -> tuple[Any, ...]:
+        return self._rows(query)[0]

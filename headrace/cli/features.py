@@ -1,0 +1,123 @@
+"""`headrace features`: plan, verify and read features."""
+
+import sys
+
+import click
+
+from headrace.cli.common import Invocation, common_options
+
+
+@click.group()
+def group() -> None:
+    """Plan, start, verify and read features."""
+
+
+@group.command()
+@click.argument("view", required=False)
+@click.option("--sql", "engine", type=click.Choice(["flink", "duckdb", "both"]), default="both", show_default=True, help="Which SQL to show.")
+@common_options
+def plan(call: Invocation, view: str | None, engine: str) -> None:
+    """Show what the declarations become: jobs, columns, SQL. Needs nothing that runs."""
+    planned = call.project.features.plan()
+    if view is not None:
+        call.project.features.view(view)
+        planned = [entry for entry in planned if entry.view.name == view]
+    if call.output.is_json:
+        call.output.data(
+            [
+                {
+                    "view": entry.view.name,
+                    "declaration": entry.view.digest,
+                    "job": entry.group,
+                    "key": entry.view.key,
+                    "columns": [{"name": name, "type": kind} for name, kind in entry.columns],
+                    "flink_sql": list(entry.flink_sql),
+                    "duckdb_sql": entry.duckdb_sql,
+                }
+                for entry in planned
+            ],
+            "",
+        )
+        return
+    shown_jobs = set()
+    for entry in planned:
+        call.output.line(f"view {entry.view.name}  key {entry.view.key}  declaration {entry.view.digest}  job {entry.group}")
+        call.output.table(("column", "type"), entry.columns)
+        if engine in ("flink", "both") and entry.group not in shown_jobs:
+            shown_jobs.add(entry.group)
+            call.output.line(f"\n-- Flink SQL of the job {entry.group}")
+            call.output.line("\n".join(f"{statement};\n" for statement in entry.flink_sql))
+        if engine in ("duckdb", "both"):
+            call.output.line(f"-- DuckDB SQL of the view {entry.view.name}\n{entry.duckdb_sql};\n")
+
+
+@group.command()
+@click.argument("view", required=False)
+@common_options
+def verify(call: Invocation, view: str | None) -> None:
+    """Recompute every row from the events in the lake and compare; exit status 1 unless all are equal."""
+    names = [view] if view else list(call.project.views)
+    reports = {name: call.project.features.verify(name) for name in names}
+    if call.output.is_json:
+        call.output.data({name: report.as_dict() for name, report in reports.items()}, "")
+    else:
+        for report in reports.values():
+            call.output.line(report.text())
+    if not all(report.passed for report in reports.values()):
+        sys.exit(1)
+
+
+@group.command()
+@click.argument("view")
+@click.argument("key")
+@click.option("--allow-expired", is_flag=True, help="Show values that are older than the view's ttl.")
+@common_options
+def get(call: Invocation, view: str, key: str, allow_expired: bool) -> None:
+    """Show the newest values of an entity, with their age. Older ones than the view's ttl are withheld; exit status 1 then."""
+    found = call.project.features.get(view, key, allow_expired=allow_expired)
+    if found is None:
+        from headrace_ingestion.errors import HeadraceError
+
+        raise HeadraceError(
+            f"the online store has no values of {key!r} in the view {view!r}",
+            {"store": call.project.settings.online.store},
+            f"headrace lake sql \"select distinct {call.project.views[view].key} from features.{view} limit 10\"",
+        )
+    head = {
+        "view": found.view,
+        "key": found.key,
+        "freshness": found.freshness,
+        "age_seconds": found.age.total_seconds(),
+        "ttl_seconds": found.ttl.total_seconds(),
+        "event_time": found.event_time.isoformat(),
+        "clock": found.clock.isoformat(),
+        "declaration": found.declaration,
+    }
+    if call.output.is_json:
+        call.output.data({**head, "values": dict(found.values)}, "")
+    else:
+        call.output.record(head)
+        call.output.table(("feature", "value"), found.values.items())
+    if found.freshness != "fresh" and not allow_expired:
+        sys.exit(1)
+
+
+@group.command()
+@click.argument("job", required=False)
+@common_options
+def stop(call: Invocation, job: str | None) -> None:
+    """Stop a feature job, or all, with a savepoint; the rest of the stack goes on."""
+    _hold(call, job, held=True)
+
+
+@group.command()
+@click.argument("job", required=False)
+@common_options
+def start(call: Invocation, job: str | None) -> None:
+    """Start a stopped feature job, or all, from where it stopped."""
+    _hold(call, job, held=False)
+
+
+def _hold(call: Invocation, job: str | None, *, held: bool) -> None:
+    phases = call.project.features.hold_jobs(job, held=held)
+    call.output.table(("process", "state"), phases.items())

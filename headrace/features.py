@@ -1,0 +1,164 @@
+"""What a project does with its features: plan, verify, read. The command line and notebooks call this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from headrace_features.view import View
+from headrace_ingestion.errors import HeadraceError, closest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from headrace_features.online.lookup import OnlineValues
+    from headrace_features.verify import ParityReport
+
+    from headrace.project import Project
+
+
+class UnknownViewError(HeadraceError):
+    """The project declares no view of that name."""
+
+
+class UnknownJobError(HeadraceError):
+    """The project has no feature job of that name."""
+
+
+@dataclass(frozen=True)
+class PlannedView:
+    """What `features plan` shows of a view.
+
+    Attributes:
+        view: The resolved view.
+        group: The job that computes it.
+        flink_sql: Everything that the job runs, in order.
+        duckdb_sql: The same features over the lake.
+    """
+
+    view: View
+    group: str
+    flink_sql: tuple[str, ...]
+    duckdb_sql: str
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """Name and type of each feature column, in order."""
+        return [(column.name, column.type) for column in self.view.columns]
+
+
+class Features:
+    """The features of one project.
+
+    Args:
+        project: The project.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def view(self, name: str) -> View:
+        """Return a declared view.
+
+        Raises:
+            UnknownViewError: There is none of that name.
+            DeclarationError: A declaration is wrong.
+        """
+        views = self._project.views
+        if name not in views:
+            raise UnknownViewError(
+                f"the project declares no view {name!r}",
+                {"views": ", ".join(views) or "none", "where": str(self._project.folder / "features")},
+                closest(name, views) or "headrace features plan",
+            )
+        return views[name]
+
+    def plan(self) -> list[PlannedView]:
+        """Return the SQL and the columns of every view; needs nothing that runs.
+
+        Raises:
+            DeclarationError: A declaration is wrong.
+        """
+        from headrace_features.duckdb_compiler import compile_view
+        from headrace_streaming.plan import KafkaTables
+
+        planned = []
+        servers = self._project.settings.kafka.bootstrap_servers or "127.0.0.1:9092"
+        for group, plan in self._project.plans.items():
+            name = f"headrace-{self._project.settings.name}-{group}"
+            kafka = KafkaTables(servers, group_id=name, transactional_id_prefix=f"{name}-{plan.digest}")
+            statements = plan.statements(kafka)
+            planned += [PlannedView(view, group, statements, compile_view(view).sql) for view in plan.views]
+        return planned
+
+    def verify(self, name: str) -> ParityReport:
+        """Recompute every row of a view from the events in the lake and compare.
+
+        Raises:
+            UnknownViewError: There is no such view.
+        """
+        from headrace_features.verify import verify
+
+        return verify(self._project.lake, self.view(name))
+
+    def get(self, name: str, key: str, *, allow_expired: bool = False) -> OnlineValues | None:
+        """Return the newest values of an entity from the online store, or None when it has none.
+
+        Raises:
+            UnknownViewError: There is no such view.
+            OnlineStoreUnavailableError: The store does not answer.
+        """
+        from headrace_features.online.lookup import get_online
+
+        from headrace.online import open_online_store
+
+        view = self.view(name)
+        with open_online_store(self._project) as store:
+            return get_online(store, view, key, datetime.now(UTC), allow_expired=allow_expired)
+
+    def training_set(self, name: str, spine: Any = None, *, at: str = "known") -> pa.Table:
+        """Return the values of a view as they stood at each row of a spine.
+
+        Args:
+            name: The view.
+            spine: Arrow table with the view's key and `event_timestamp` (timestamp, UTC); None: every row of the view
+                at its own event, as it was streamed.
+            at: `known`: only values that had been written by then. `event_time`: all that had happened by then.
+
+        Raises:
+            UnknownViewError: There is no such view.
+            ValueError: `at` is neither.
+        """
+        view = self.view(name)
+        if at not in ("known", "event_time"):
+            raise ValueError(f"at is {at!r}; expected 'known' or 'event_time'")
+        if spine is None:
+            return self._project.lake.sql(
+                f"SELECT * EXCLUDE (_partition, _offset, _key, _recorded_at) FROM features.{view.name} ORDER BY clock, source_partition, source_offset"
+            ).arrow()
+        from headrace.feature_repository import historical_features
+
+        return historical_features(self._project, view, spine, at=at)
+
+    def hold_jobs(self, group: str | None = None, *, held: bool, timeout_seconds: float = 180) -> dict[str, str]:
+        """Stop the feature jobs with a savepoint, or let them go on from there; return each one's state then.
+
+        Args:
+            group: Name of one job, `call.subscriber_id`; None: all.
+            held: Whether they are to be stopped.
+            timeout_seconds: How long it may take.
+
+        Raises:
+            UnknownJobError: There is no such job.
+            NotRunningError: The stack of this project is down.
+            ProcessFailedError: A job did not reach the state in time.
+        """
+        from headrace.stack.hold import hold
+
+        groups = list(self._project.plans)
+        if group is not None and group not in groups:
+            raise UnknownJobError(
+                f"the project has no job {group!r}", {"jobs": ", ".join(groups) or "none"}, closest(group, groups) or "headrace features plan"
+            )
+        names = [f"job-{name}" for name in groups if group in (None, name)]
+        return hold(self._project.folders, names, held=held, timeout_seconds=timeout_seconds)

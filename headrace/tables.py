@@ -1,0 +1,39 @@
+"""Which tables a project's lake has: one for each topic, from the declarations."""
+
+from pathlib import Path
+
+from headrace_features.view import View
+from headrace_lake.catalog import Lake
+from headrace_lake.tables import TableSpec, events_table, features_table, ops_tables, scores_table
+
+from headrace.project import Project
+
+
+def project_tables(project: Project) -> list[TableSpec]:
+    """Return every table of the project's lake."""
+    prefix = project.settings.kafka.topic_prefix
+    read = {view.contract.name for view in project.views.values()}
+    tables = [
+        # Without a view there is no job that would refuse the event's bad records: the writer does.
+        events_table(contract, prefix, dead_letters_here=contract.name not in read)
+        for contract in project.contracts.values()
+    ]
+    tables += [_features(view, prefix) for view in project.views.values()]
+    tables += [scores_table(model, prefix) for model in project.model_declarations]
+    return [*tables, *ops_tables(prefix)]
+
+
+def open_lake(project: Project) -> Lake:
+    """Return the project's lake; its declared tables can be asked for before their first row."""
+    return Lake(lake_path(project), project_tables(project))
+
+
+def lake_path(project: Project) -> Path:
+    """Return the folder of the project's lake."""
+    configured = project.settings.lake.path
+    return Path(configured) if configured else project.folders.lake
+
+
+def _features(view: View, prefix: str) -> TableSpec:
+    columns = [(column.name, column.type) for column in view.columns]
+    return features_table(view.name, view.key, view.contract.fields[view.key].type, columns, prefix)

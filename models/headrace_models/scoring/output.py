@@ -1,0 +1,63 @@
+"""Scores, alerts and dead letters to their topics; nothing counts as written before the broker has acknowledged it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from headrace_ingestion.settings import KafkaConnection
+from kafka import KafkaProducer
+
+from headrace_models.scoring.batch import BatchResult
+from headrace_models.scoring.rows import Unscored, dead_letter
+
+# Well below the time after which the broker takes a silent consumer for dead.
+DELIVERY_TIMEOUT_SECONDS = 60
+
+
+class Output:
+    """Writes what batches give with an idempotent producer."""
+
+    def __init__(self, connection: KafkaConnection, model: str, view: str) -> None:
+        prefix = connection.topic_prefix
+        self._view = view
+        self._scores, self._alerts = f"{prefix}scores.{model}", f"{prefix}alerts"
+        self._dead_letters = f"{prefix}dead_letters"
+        self._producer = KafkaProducer(
+            **connection.client_options(),
+            client_id=f"headrace-scorer-{model}",
+            acks="all",
+            enable_idempotence=True,
+            compression_type="lz4",
+            linger_ms=0,  # a batch is already a batch
+            batch_size=256 * 1024,
+            delivery_timeout_ms=DELIVERY_TIMEOUT_SECONDS * 1000,
+            max_block_ms=DELIVERY_TIMEOUT_SECONDS * 1000,
+            metadata_max_age_ms=30_000,
+        )
+
+    def write(self, result: BatchResult, unreadable: Sequence[Unscored], now_ms: int) -> None:
+        """Write all records of a batch and return when the broker has acknowledged them.
+
+        Raises:
+            KafkaError: A record was not acknowledged; the others may have been.
+        """
+        futures = [self._send(self._scores, row.record.key, record) for row, record in result.scores]
+        futures += [self._send(self._alerts, row.record.key, record) for row, record in result.alerts]
+        for unscored in (*unreadable, *result.unscored):
+            letter = dead_letter(unscored, self._view, now_ms)
+            futures.append(self._send(self._dead_letters, unscored.record.key, letter))
+        if not futures:
+            return
+        self._producer.flush(DELIVERY_TIMEOUT_SECONDS)
+        for future in futures:
+            # Flush does not mean success.
+            future.get(timeout=DELIVERY_TIMEOUT_SECONDS)
+
+    def close(self) -> None:
+        """Close the producer; nothing is waiting, since `write` waits."""
+        self._producer.close(timeout=5)
+
+    def _send(self, topic: str, key: bytes | None, record: dict[str, Any]) -> Any:
+        return self._producer.send(topic, key=key, value=orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY))

@@ -1,0 +1,231 @@
+"""The scorer: feature rows from their topic to scores on theirs, until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from headrace_ingestion.settings import KafkaConnection
+from kafka import KafkaConsumer
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+from kafka.structs import OffsetAndMetadata, TopicPartition
+
+from headrace_models.scoring.batch import score_batch
+from headrace_models.scoring.live import LiveModels
+from headrace_models.scoring.output import Output
+from headrace_models.scoring.rows import FeatureRow, RecentIds, Unscored, read_row
+from headrace_models.view import FeatureView
+
+log = logging.getLogger(__name__)
+ScoreFrom = Literal["earliest", "now"]
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerOptions:
+    """How a scorer reads.
+
+    Attributes:
+        group: Consumer group; its members share the partitions. None: `headrace-scorer-<model>`.
+        instance: Name of this member, the same after a restart: it gets its partitions back at once. None: no name.
+        score_from: Where a group without committed offsets starts: `earliest` scores the rows that waited for the
+            first champion, `now` only those from now on.
+        batch_rows: Most rows of one batch.
+        poll_alias_seconds: How often the aliases are looked up.
+        wait_ms: How long a poll waits for the first row.
+        commit_every_seconds: How often offsets are committed; rows since then are scored again after a crash.
+        recent_ids: How many event ids are remembered to drop repeats.
+    """
+
+    group: str | None = None
+    instance: str | None = None
+    score_from: ScoreFrom = "earliest"
+    batch_rows: int = 2_000
+    poll_alias_seconds: float = 1.0
+    wait_ms: int = 200
+    commit_every_seconds: float = 0.25
+    recent_ids: int = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerCounters:
+    """What a scorer has done since its start; `rows` without repeats and unreadable ones."""
+
+    rows: int = 0
+    scores: int = 0
+    alerts: int = 0
+    repeats: int = 0
+    dead_letters: int = 0
+    batches: int = 0
+
+
+class Scorer:
+    """Scores the rows of a view by the live versions of one model.
+
+    At least once: offsets are committed after the scores are acknowledged. Rows are read before their transaction is
+    committed, for the latency; a row that comes again keeps its event id and is dropped here while the id is
+    remembered, and by the lake always.
+
+    Args:
+        connection: Where the brokers are.
+        view: The view whose rows are read.
+        live: Which versions score.
+        options: How it reads.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        view: FeatureView,
+        live: LiveModels,
+        options: ScorerOptions | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._connection = connection
+        self._view = view
+        self._live = live
+        self._options = options or ScorerOptions()
+        self._clock = clock
+        self._topic = f"{connection.topic_prefix}features.{view.name}"
+        self._recent = RecentIds(self._options.recent_ids)
+        self._on_ready: Callable[[], None] | None = None
+        self.counters = ScorerCounters()
+
+    def run(self, stop: threading.Event, on_ready: Callable[[], None] | None = None) -> None:
+        """Score until `stop` is set; then commit and return.
+
+        A broker or a registry that is away is waited for; without a champion the rows wait in their topic.
+
+        Args:
+            stop: Ends the run.
+            on_ready: Is called once, when the broker answers and the aliases were looked up.
+        """
+        self._live.refresh()
+        watcher_stop = threading.Event()
+        every = self._options.poll_alias_seconds
+        watcher = threading.Thread(
+            target=self._live.watch, args=(watcher_stop, every), name=f"aliases-{self._live.name}", daemon=True
+        )
+        watcher.start()
+        self._on_ready = on_ready
+        pause_seconds = SHORTEST_PAUSE_SECONDS
+        try:
+            while not stop.is_set():
+                began = time.monotonic()
+                try:
+                    self._session(stop)
+                except KafkaError as error:
+                    if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
+                        pause_seconds = SHORTEST_PAUSE_SECONDS
+                    log.warning("model %s: %s; trying again in %.1f s", self._live.name, error, pause_seconds)
+                    stop.wait(pause_seconds)
+                    pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
+        finally:
+            watcher_stop.set()
+            watcher.join()
+
+    def _session(self, stop: threading.Event) -> None:
+        """Read and score with one consumer and one producer until `stop` is set or a client fails."""
+        from threadpoolctl import threadpool_limits
+
+        consumer = _consumer(self._connection, self._topic, self._live.name, self._options)
+        try:
+            output = Output(self._connection, self._live.name, self._view.name)
+            # Trees over a few rows: a second thread costs more than it helps. The limit holds for this thread.
+            with threadpool_limits(1):
+                try:
+                    self._consume(consumer, output, stop)
+                finally:
+                    output.close()
+        finally:
+            consumer.close(autocommit=False)
+
+    def _consume(self, consumer: Any, output: Output, stop: threading.Event) -> None:
+        done: dict[TopicPartition, int] = {}
+        committed_at = time.monotonic()
+        if self._on_ready is not None:
+            self._on_ready()
+            self._on_ready = None
+        while not stop.is_set():
+            waiting = "champion" not in self._live.current
+            if waiting:
+                consumer.pause(*consumer.assignment())
+            elif consumer.paused():
+                consumer.resume(*consumer.paused())
+            polled = consumer.poll(timeout_ms=self._options.wait_ms, max_records=self._options.batch_rows)
+            if polled and waiting:
+                # Partitions that came with this very poll were not paused yet.
+                for partition, records in polled.items():
+                    consumer.seek(partition, records[0].offset)
+            elif polled:
+                self._score(polled, output)
+                done.update({partition: records[-1].offset + 1 for partition, records in polled.items()})
+            if done and time.monotonic() - committed_at >= self._options.commit_every_seconds:
+                _commit(consumer, done)
+                done, committed_at = {}, time.monotonic()
+        if done:
+            _commit(consumer, done)
+
+    def _score(self, polled: Mapping[TopicPartition, list[Any]], output: Output) -> None:
+        rows: list[FeatureRow] = []
+        unreadable: list[Unscored] = []
+        repeats = 0
+        for records in polled.values():
+            for record in records:
+                row = read_row(record, self._view.key)
+                if isinstance(row, Unscored):
+                    unreadable.append(row)
+                elif self._recent.is_new(row.fields["event_id"]):
+                    rows.append(row)
+                else:
+                    repeats += 1
+        result = score_batch(rows, self._live.current, view=self._view.name, now_ms=self._now_ms)
+        try:
+            output.write(result, unreadable, self._now_ms())
+        except KafkaError:
+            self._recent.forget(row.fields["event_id"] for row in rows)
+            raise
+        past = self.counters
+        self.counters = replace(
+            past,
+            rows=past.rows + len(rows),
+            scores=past.scores + len(result.scores),
+            alerts=past.alerts + len(result.alerts),
+            repeats=past.repeats + repeats,
+            dead_letters=past.dead_letters + len(unreadable) + len(result.unscored),
+            batches=past.batches + 1,
+        )
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _consumer(connection: KafkaConnection, topic: str, model: str, options: ScorerOptions) -> Any:
+    return KafkaConsumer(
+        topic,
+        **connection.client_options(),
+        group_id=options.group or f"headrace-scorer-{connection.topic_prefix}{model}",
+        group_instance_id=options.instance,
+        client_id=f"headrace-scorer-{model}",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest" if options.score_from == "earliest" else "latest",
+        isolation_level="read_uncommitted",
+        allow_auto_create_topics=False,
+        max_poll_records=options.batch_rows,
+        fetch_max_wait_ms=500,
+        session_timeout_ms=10_000,
+        metadata_max_age_ms=5_000,  # a topic made after the start is found within seconds
+    )
+
+
+def _commit(consumer: Any, done: Mapping[TopicPartition, int]) -> None:
+    try:
+        consumer.commit({partition: OffsetAndMetadata(offset, "", -1) for partition, offset in done.items()})
+    except (CommitFailedError, RebalanceInProgressError) as error:
+        # The partitions went to another member, which scores these rows again; the lake keeps the first score.
+        log.info("offsets were not committed: %s", error)
