@@ -199,13 +199,15 @@ class _Resolver:
 
     def _zscore(self, part: ZScore) -> None:
         for of in part.of:
-            self._read(of, "zscore", _NUMERIC)
+            kind = self._read(of, "zscore", _NUMERIC)
+            # Booleans are 0 and 1 to statistics, but no numbers to expressions.
+            value = f"CASE WHEN {of} THEN 1 WHEN NOT {of} THEN 0 END" if kind == "bool" else of
             for over in part.over:
                 count, mean, std = (self._hidden(of, over.suffix, s, KernelFeature(
                     f"{of}_{s}_{over.suffix}_before", s, "long" if s == "count" else "double", of=of, over=over, exclude_current=True, hidden=True
                 )) for s in ("count", "mean", "std"))  # fmt: skip
                 name = f"{of}_zscore_{over.suffix}"
-                sql = f"CASE WHEN {count} >= {ZSCORE_LEAST_VALUES} THEN ({of} - {mean}) / {std} END"
+                sql = f"CASE WHEN {count} >= {ZSCORE_LEAST_VALUES} THEN ({value} - {mean}) / {std} END"
                 self._add(ExpressionFeature(name, "double", self._compiled(name, sql)))
 
     def _hidden(self, of: str, suffix: str, statistic: str, feature: KernelFeature) -> str:

@@ -1,9 +1,12 @@
-"""Where the stack of a project keeps things: everything below one folder of the project."""
+"""Where the stack of a project keeps things: everything below one folder of the project, or below `$HEADRACE_DATA`."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER_NAME = ".headrace"
+DATA_VARIABLE = "HEADRACE_DATA"
+"""Names that folder where the project's own cannot be written: in a container it is mounted read-only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +17,9 @@ class StackFolders:
 
     @property
     def root(self) -> Path:
-        """Everything that the stack writes."""
-        return self.project / FOLDER_NAME
+        """Everything that the stack writes: `$HEADRACE_DATA`, else `.headrace` of the project folder."""
+        own = os.environ.get(DATA_VARIABLE)
+        return Path(own).expanduser().absolute() if own else self.project / FOLDER_NAME
 
     @property
     def kafka(self) -> Path:

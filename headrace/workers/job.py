@@ -57,6 +57,7 @@ def job_settings(project: Project, plan: JobPlan) -> JobSettings:
         state=state,
         state_uri=state_uri,
         cluster=(flink.rest_address, flink.rest_port) if flink.target == "remote" else None,
+        owner=f"{project.settings.kafka.topic_prefix}{project.settings.name}",
     )
 
 

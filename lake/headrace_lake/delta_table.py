@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable, Field
@@ -28,7 +29,7 @@ def open_for_append(lake: Path, spec: TableSpec) -> DeltaTable:
     folder = table_folder(lake, spec.schema, spec.name)
     try:
         handle = DeltaTable(folder) if is_table(folder) else _made(folder, spec)
-        return _widened(handle, spec)
+        return _widened(folder, handle, spec)
     except (DeltaError, OSError) as error:
         raise write_error(spec, folder, error) from error
 
@@ -46,6 +47,17 @@ def open_for_read(folder: Path) -> DeltaTable | None:
 def stored_schema(handle: DeltaTable) -> pa.Schema:
     """Return the Arrow schema of the table as of the handle's version."""
     return pa.schema(handle.schema().to_arrow())
+
+
+def active_files(handle: DeltaTable, predicate: str | None = None) -> list[str]:
+    """Return the paths of the table's Parquet files as of the handle's version.
+
+    Args:
+        handle: The table.
+        predicate: Comparisons of columns; files whose statistics rule them out are left out.
+    """
+    # delta-rs leaves out `file://` and keeps the percent signs of a URL.
+    return [unquote(uri) for uri in handle.file_uris(file_pruning_predicate=predicate)]
 
 
 def write_error(spec: TableSpec, folder: Path, error: Exception) -> LakeWriteError:
@@ -68,14 +80,14 @@ def _made(folder: Path, spec: TableSpec) -> DeltaTable:
         return DeltaTable(folder)  # another writer made it in the same instant
 
 
-def _widened(handle: DeltaTable, spec: TableSpec) -> DeltaTable:
+def _widened(folder: Path, handle: DeltaTable, spec: TableSpec) -> DeltaTable:
     stored = {field.name: field.type for field in stored_schema(handle)}
     declared = arrow_schema(spec)
     for field in declared:
         if field.name in stored and not _is_same(field.type, stored[field.name]):
             raise LakeError(
                 f"column {field.name!r} of table {spec.full_name} is {stored[field.name]}, declared is {field.type}",
-                {"table": handle.table_uri},
+                {"folder": str(folder)},
                 "give the field or feature a new name, or the view a new name",
             )
     missing = [field for field in declared if field.name not in stored]
@@ -87,7 +99,7 @@ def _widened(handle: DeltaTable, spec: TableSpec) -> DeltaTable:
         handle.alter.add_columns(added)
     except CommitFailedError:
         log.info("table %s was changed by another writer meanwhile", spec.full_name)
-    return _widened(DeltaTable(handle.table_uri), spec)
+    return _widened(folder, DeltaTable(folder), spec)
 
 
 def _is_same(declared: pa.DataType, stored: pa.DataType) -> bool:

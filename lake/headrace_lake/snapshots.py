@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from headrace_lake.delta_table import open_for_read, stored_schema
+from headrace_lake.delta_table import active_files, open_for_read, stored_schema
 from headrace_lake.layout import Schema, stored_tables, table_folder
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import TableSpec
@@ -55,7 +55,7 @@ def take_snapshot(lake: Path, schema: Schema, name: str, spec: TableSpec | None)
         schema,
         name,
         stored_schema(handle),
-        tuple(handle.file_uris()),
+        tuple(active_files(handle)),
         handle.version(),
         is_repaired=schema == "features" and _is_repaired(handle),
     )

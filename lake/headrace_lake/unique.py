@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
+from headrace_lake.delta_table import active_files
 from headrace_lake.tables import TableSpec
 
 DEFAULT_KEYS_IN_MEMORY = 500_000
@@ -52,7 +53,7 @@ class StoredKeys:
         times = pc.min_max(rows.column(self._time)).as_py()
         low, high = (times[end].isoformat().replace("+00:00", "Z") for end in ("min", "max"))
         overlap = f"{self._time} >= '{low}' AND {self._time} <= '{high}'"
-        return handle.file_uris(file_pruning_predicate=overlap)
+        return active_files(handle, overlap)
 
     def _keys_of(self, path: str) -> frozenset[tuple[str | None, ...]]:
         known = self._files.pop(path, None)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _GLOBAL_STATE = threading.RLock()
+_URIS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # a platform that others run must not report home on their behalf
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # progress is ours to show
@@ -57,7 +58,8 @@ class MlflowStore:
         """Point MLflow's module-level functions here for a while, and yield the module; one thread at a time."""
         mlflow = _mlflow()
         with _GLOBAL_STATE:
-            before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+            # MLflow keeps both in the environment, for child processes; no value there means never set.
+            tracking, registry = (os.environ.get(name) for name in _URIS)
             mlflow.set_tracking_uri(self.tracking_uri)
             mlflow.set_registry_uri(self.tracking_uri)
             try:
@@ -66,8 +68,10 @@ class MlflowStore:
                     warnings.filterwarnings("ignore", message=".*type hint", category=UserWarning)
                     yield mlflow
             finally:
-                mlflow.set_tracking_uri(before[0])
-                mlflow.set_registry_uri(before[1])
+                mlflow.set_tracking_uri(tracking)
+                mlflow.set_registry_uri(registry)
+                if registry is None:
+                    os.environ.pop("MLFLOW_REGISTRY_URI", None)
 
 
 def _mlflow() -> Any:

@@ -1,7 +1,5 @@
 """The MLflow flavour of a detector: MLflow runs this file itself (models from code), so nothing is pickled."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ class DetectorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow 
         """Load the detector from the model's artifacts."""
         self.served = ServedDetector.load(Path(context.artifacts[DETECTOR_FOLDER]))
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads hints as a schema
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Return one row per row of `model_input`."""
         columns = list(self.served.features)
         predicted = self.served.predict(model_input[columns].to_numpy(dtype=np.float64, na_value=np.nan))

@@ -80,6 +80,10 @@ class Registry:
             self._client.set_registered_model_alias(model.name, "challenger", created.version)
         return self.version(model.name, str(created.version))
 
+    def names(self) -> list[str]:
+        """Return the names of all registered models."""
+        return [found.name for found in self._client.search_registered_models()]
+
     def versions(self, name: str) -> list[ModelVersion]:
         """Return all versions of a model, newest first.
 

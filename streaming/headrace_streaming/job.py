@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from headrace_ingestion.errors import HeadraceError
 
 from headrace_streaming.checkpoints import StateFolder
+from headrace_streaming.cluster import ENDED, FlinkCluster, JobName
 from headrace_streaming.plan import JobPlan, KafkaTables
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ class JobSettings:
         state: Where its state is.
         state_uri: The same folder as Flink's processes see it; None: as this process does.
         cluster: `(host, port)` of the REST interface of a cluster; None: inside this process.
+        owner: Whose job it is among those of a cluster: prefix of the topics and name of the project; no blanks.
     """
 
     jars: tuple[Path, ...]
@@ -47,11 +51,34 @@ class JobSettings:
     state: StateFolder
     state_uri: str | None = None
     cluster: tuple[str, int] | None = None
+    owner: str = "headrace"
+
+    @property
+    def base_uri(self) -> str:
+        """The state folder as Flink's processes see it."""
+        return self.state_uri or self.state.path.absolute().as_uri()
+
+
+class RunningJob(Protocol):
+    """A job that was started, inside this process or on a cluster."""
+
+    @property
+    def id(self) -> str:
+        """Flink's id of it."""
+
+    def status(self) -> str:
+        """Return Flink's state of it."""
+
+    def failure(self) -> str:
+        """Return why it ended, on one line."""
+
+    def stop(self) -> None:
+        """Stop it with a savepoint, or without one where it cannot make one."""
 
 
 def configuration(plan: JobPlan, settings: JobSettings, restore: Path | None) -> dict[str, str]:
     """Return the options of Flink for this job."""
-    base = settings.state_uri or settings.state.path.absolute().as_uri()
+    base = settings.base_uri
     options = {
         "pipeline.name": f"headrace {plan.group}",
         "pipeline.jars": ";".join(jar.absolute().as_uri() for jar in settings.jars),
@@ -85,6 +112,13 @@ def _as_flink_sees(restore: Path, settings: JobSettings, base: str) -> str:
     return f"{base}/{restore.relative_to(settings.state.path).as_posix()}"
 
 
+def job_name(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> JobName:
+    """Return the name under which the job stands on a cluster: it changes with everything that Flink is told."""
+    content = [configuration(plan, settings, None), plan.digest, kafka.bootstrap_servers, kafka.transactional_id_prefix]
+    options = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+    return JobName(settings.owner, plan.group, settings.state.digest, options)
+
+
 def submit(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> JobClient:
     """Start the job from its newest complete state and return its handle.
 
@@ -98,7 +132,8 @@ def submit(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> JobClien
     restore = settings.state.newest()
     settings.state.prune(restore)
     _LOG.info("state %s", restore or "empty")
-    environment = _environment(configuration(plan, settings, restore))
+    options = configuration(plan, settings, restore) | {"pipeline.name": str(job_name(plan, kafka, settings))}
+    environment = _environment(options)
     try:
         for statement in (*plan.functions, *plan.tables(kafka), *plan.steps):
             environment.execute_sql(statement)
@@ -150,48 +185,85 @@ def run(
     Raises:
         JobError: The job could not be started, or ended by itself.
     """
-    client = submit(plan, kafka, settings)
-    job_id = str(client.get_job_id())
+    job = _start(plan, kafka, settings)
     announced = False
     while not stop.wait(_POLL_SECONDS if announced else 0.1):
-        status = client.get_job_status().result().name
-        if status in ("FAILED", "CANCELED", "FINISHED", "SUSPENDED"):
+        status = job.status()
+        if status in ENDED:
             raise JobError(
                 f"the job {plan.group} ended by itself: {status}",
-                {"reason": _failure(client), "state": str(settings.state.newest() or "empty")},
+                {"reason": job.failure(), "state": str(settings.state.newest() or "empty")},
                 f"headrace logs job-{plan.group}",
             )
         if status == "RUNNING" and not announced:
-            on_ready({"job_id": job_id, "plan": plan.digest})
+            on_ready({"job_id": job.id, "plan": plan.digest})
             announced = True
-    _stop(client, plan)
+    job.stop()
 
 
-def _stop(client: JobClient, plan: JobPlan) -> None:
-    from py4j.protocol import Py4JError
-    from pyflink.java_gateway import get_gateway
-
-    handle = client._j_job_client
-    # PyFlink's own call lacks the format that this version of Flink asks for.
-    savepoint_format = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.DEFAULT
-    try:
-        # Without advancing to the end of time: the stream is not over.
-        path = handle.stopWithSavepoint(False, None, savepoint_format).get()
-        _LOG.info("stopped %s with savepoint %s", plan.group, path)
-    except Py4JError as error:
-        # The newest checkpoint is as good a start; only the stop was not in order.
-        _LOG.warning("stopped %s without a savepoint: %s", plan.group, _first_line(error))
-        handle.cancel().get()
+def _start(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> RunningJob:
+    if settings.cluster is None:
+        return _EmbeddedJob(submit(plan, kafka, settings), plan.group)
+    cluster = FlinkCluster(*settings.cluster)
+    root = settings.base_uri.rsplit("/", 1)[0]
+    # A job of this group may run there still: it outlives who submitted it.
+    found = cluster.attach(job_name(plan, kafka, settings), root)
+    job_id = found or str(submit(plan, kafka, settings).get_job_id())
+    return _ClusterJob(cluster, job_id, f"{settings.base_uri}/savepoints")
 
 
-def _failure(client: JobClient) -> str:
-    from py4j.protocol import Py4JJavaError
+@dataclass(frozen=True)
+class _ClusterJob:
+    cluster: FlinkCluster
+    id: str
+    savepoints: str
 
-    try:
-        client.get_job_execution_result().result()
-    except Py4JJavaError as error:
-        return _first_line(error)
-    return "no failure was reported"
+    def status(self) -> str:
+        return self.cluster.status(self.id)
+
+    def failure(self) -> str:
+        return self.cluster.failure(self.id)
+
+    def stop(self) -> None:
+        self.cluster.stop_or_cancel(self.id, self.savepoints)
+
+
+class _EmbeddedJob:
+    def __init__(self, client: JobClient, group: str) -> None:
+        self._client = client
+        self._group = group
+
+    @property
+    def id(self) -> str:
+        return str(self._client.get_job_id())
+
+    def status(self) -> str:
+        return str(self._client.get_job_status().result().name)
+
+    def failure(self) -> str:
+        from py4j.protocol import Py4JJavaError
+
+        try:
+            self._client.get_job_execution_result().result()
+        except Py4JJavaError as error:
+            return _first_line(error)
+        return "no failure was reported"
+
+    def stop(self) -> None:
+        from py4j.protocol import Py4JError
+        from pyflink.java_gateway import get_gateway
+
+        handle = self._client._j_job_client
+        # PyFlink's own call lacks the format that this version of Flink asks for.
+        savepoint_format = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.DEFAULT
+        try:
+            # Without advancing to the end of time: the stream is not over.
+            path = handle.stopWithSavepoint(False, None, savepoint_format).get()
+            _LOG.info("stopped %s with savepoint %s", self._group, path)
+        except Py4JError as error:
+            # The newest checkpoint is as good a start; only the stop was not in order.
+            _LOG.warning("stopped %s without a savepoint: %s", self._group, _first_line(error))
+            handle.cancel().get()
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,12 +1,15 @@
 """The producer and a real broker that is not there, or not yet."""
 
+import gc
+import os
+import signal
 import socket
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from headrace_ingestion import BrokerUnavailableError, Contract, KafkaConnection, Producer, StoredRecord
+from headrace_ingestion import BrokerUnavailableError, Contract, Counters, KafkaConnection, Producer, StoredRecord
 
 from headrace.stack.broker import local_broker
 from headrace.stack.topics import TopicSpec, ensure_topics
@@ -57,3 +60,40 @@ def test_events_sent_before_the_broker_is_up_are_delivered_when_it_is(
         assert producer.close(timeout_seconds=60).delivered == 100
         ids = [dict(record.headers)["event_id"] for record in read_all(connection, "events.call")]
     assert ids == [str(number).encode() for number in range(100)]
+
+
+# kafka-python drops the socket of each refused connection without closing it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.slow
+def test_a_broker_that_is_killed_under_load_loses_and_doubles_nothing(
+    tmp_path: Path, call_contract: Contract, read_all: Callable[[KafkaConnection, str], list[StoredRecord]]
+) -> None:
+    port = free_port()
+    connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{port}")
+    producer = Producer(call_contract, connection)
+
+    def send(first: int, last: int) -> None:
+        for number in range(first, last):
+            producer.send(
+                "call",
+                {**CALL, "subscriber_id": f"s{number % 9}", "started_at": datetime.now(timezone.utc)},
+                event_id=f"{number:06}",
+            )
+
+    with local_broker(tmp_path, port=port) as killed:
+        ensure_topics(connection, {"events.call": TopicSpec(partitions=2)})
+        send(0, 1)
+        assert producer.flush(timeout_seconds=60).delivered == 1
+        send(1, 2_000)
+        os.kill(killed.pid, signal.SIGKILL)
+        send(2_000, 4_000)
+    with local_broker(tmp_path, port=port):
+        send(4_000, 5_000)
+        producer.close(timeout_seconds=60)
+        records = read_all(connection, "events.call")
+    gc.collect()  # those sockets, here and not in another test
+    assert producer.counters == Counters(sent=5_000, delivered=5_000, failed=0, queued=0, refused=0)
+    ids: dict[bytes | None, list[bytes]] = {}
+    for record in records:
+        ids.setdefault(record.key, []).append(dict(record.headers)["event_id"] or b"")
+    assert ids == {f"s{key}".encode(): [f"{n:06}".encode() for n in range(key, 5_000, 9)] for key in range(9)}

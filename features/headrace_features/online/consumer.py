@@ -18,7 +18,7 @@ BATCH_ROWS = 5_000
 SESSION_MS = 6_000
 """How long a member that was killed keeps its partitions: the least that brokers allow by default."""
 
-ANSWER_MS = 5_000
+ANSWER_MS = 3_000
 """Longest wait for an answer about offsets."""
 
 _OPTIONS: dict[str, Any] = {

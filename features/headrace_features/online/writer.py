@@ -151,6 +151,7 @@ class OnlineWriter:
             ) from error
         except KafkaError as error:
             self._say(f"the broker at {self._connection.bootstrap_servers} does not answer: {_text(error)}")
+            self._check_at = 0.0  # a poll alone would take the silence for an end of the outage
             stop.wait(1.0)
             return
         self._say(None)

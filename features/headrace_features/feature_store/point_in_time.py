@@ -1,0 +1,200 @@
+"""Point-in-time joins: the values of views as they stood at each row of a spine, by ASOF joins in DuckDB.
+
+The rows of a key are numbered in their order (generation, clock, source offset, revision). A row is visible from its clock
+on, for `known` from the instant it was made if that is later; at each instant the visible row of the highest number
+counts, however late it came; one older than the view's ttl counts as none.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from headrace_ingestion.errors import closest
+
+from headrace_features.feature_store.errors import FeatureStoreError
+from headrace_features.view import View
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+    from headrace_lake.views import Snapshot
+
+At = Literal["known", "event_time"]
+"""`known`: only values that had been made by then. `event_time`: all that had happened by then."""
+
+EVENT_TIMESTAMP = "event_timestamp"
+
+_ORDER = "generation, clock, source_offset, revision, emitted_at"
+_SQL_TYPES = {"double": "DOUBLE", "long": "BIGINT", "int": "INTEGER", "string": "VARCHAR", "bool": "BOOLEAN"}
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Which columns of a view are looked up, and by which column of the spine.
+
+    Attributes:
+        view: Name of the view.
+        key: The view's key.
+        columns: Column of the view → its type and its name in the result.
+        ttl_ms: Values with an older clock are null, in milliseconds; 0: none is too old.
+        declaration: Hash of the declaration whose rows count; None: those of all.
+        spine_key: Column of the spine that holds the entity; None: the one named like the key.
+    """
+
+    view: str
+    key: str
+    columns: dict[str, tuple[str, str]] = field(hash=False)
+    ttl_ms: int
+    declaration: str | None = None
+    spine_key: str | None = None
+
+
+def lookup_of(view: View, columns: Sequence[str] | None = None) -> Lookup:
+    """Return the lookup of a view's columns under their own names; of all when `columns` is None.
+
+    Raises:
+        FeatureStoreError: The view has no such column.
+    """
+    types = {column.name: column.type for column in view.columns}
+    for name in columns or ():
+        if name not in types:
+            raise FeatureStoreError(
+                f"the view {view.name!r} has no column {name!r}", {"columns": ", ".join(types)}, closest(name, types)
+            )
+    chosen = {name: (types[name], name) for name in (types if columns is None else columns)}
+    return Lookup(view.name, view.key, chosen, view.ttl_ms, view.digest)
+
+
+def join_features(
+    lake: Path, spine: pa.Table, lookups: Sequence[Lookup], *, at: At = "known", time_column: str = EVENT_TIMESTAMP
+) -> pa.Table:
+    """Return the spine, in its order, with the columns of the lookups as they stood at each row.
+
+    Reads one version of each table. Memory beyond DuckDB's own limit is spilled to a temporary folder.
+
+    Args:
+        lake: Folder of the lake.
+        spine: Has the key of each lookup and the time column.
+        lookups: What is joined.
+        at: Which rows had been visible.
+        time_column: A timestamp; one without a zone is UTC.
+
+    Raises:
+        FeatureStoreError: The spine lacks a column, or the result would have one twice.
+    """
+    import duckdb
+
+    _check(spine, lookups, at, time_column)
+    with tempfile.TemporaryDirectory(prefix="headrace-join-") as spill:
+        connection = duckdb.connect(config={"temp_directory": spill, "python_enable_replacements": "false"})
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            return _joined(connection, lake, spine, lookups, at, time_column)
+        finally:
+            connection.close()
+
+
+def _joined(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Path,
+    spine: pa.Table,
+    lookups: Sequence[Lookup],
+    at: At,
+    time_column: str,
+) -> pa.Table:
+    import pyarrow as pa
+
+    snapshots = _snapshots(connection, lake, {lookup.view for lookup in lookups})
+    rows = pa.array(range(spine.num_rows), pa.int64())
+    instants = spine.column(time_column).cast(pa.timestamp("us", "UTC"), safe=False)
+    result = spine
+    for lookup in lookups:
+        entities = spine.column(lookup.spine_key or lookup.key)
+        connection.register("spine", pa.table({"_row": rows, "_at": instants, "_key": entities}))
+        query = _query(snapshots.get(lookup.view), lookup, at)
+        found = connection.sql(query).to_arrow_table()
+        for column in found.column_names:
+            result = result.append_column(column, found.column(column))
+    return result
+
+
+def _snapshots(connection: duckdb.DuckDBPyConnection, lake: Path, views: set[str]) -> dict[str, Snapshot]:
+    """Make the SQL views of one version of each table, and return what they read."""
+    from headrace_lake.snapshots import take_snapshot
+    from headrace_lake.views import schema_statements, view_statements
+
+    found = {view: take_snapshot(lake, "features", view, None) for view in sorted(views)}
+    stored = {view: snapshot for view, snapshot in found.items() if snapshot is not None}
+    for statement in (*schema_statements(), *view_statements(stored.values())):
+        connection.execute(statement)
+    return stored
+
+
+def _query(snapshot: Snapshot | None, lookup: Lookup, at: At) -> str:
+    """Return the query of the lookup's columns: one row for each of the spine, in its order."""
+    from headrace_lake.views import quoted, raw_name, sql_type, text
+
+    outputs = [(name, _SQL_TYPES[type_], output) for name, (type_, output) in lookup.columns.items()]
+    if snapshot is None:
+        nothing = ", ".join(f"NULL::{type_} AS {quoted(output)}" for _, type_, output in outputs)
+        return f"SELECT {nothing} FROM spine ORDER BY _row"
+    conditions = ["clock <= (SELECT max(_at) FROM spine)"]
+    fresh = "true"
+    if lookup.ttl_ms:
+        conditions.append(f"clock >= (SELECT min(_at) FROM spine) - to_milliseconds({lookup.ttl_ms})")
+        fresh = f"r.clock >= p._at - to_milliseconds({lookup.ttl_ms})"
+    if lookup.declaration is not None:
+        conditions.append(f"declaration = {text(lookup.declaration)}")
+    entity = quoted(lookup.key)
+    read = ", ".join(_column(snapshot, name, type_) for name, type_, _ in outputs)
+    shown = ", ".join(f"r.{quoted(name)}::{type_} AS {quoted(output)}" for name, type_, output in outputs)
+    return f"""
+        WITH history AS MATERIALIZED (
+            SELECT {entity} AS _entity, clock, {"greatest(clock, emitted_at)" if at == "known" else "clock"} AS _visible,
+                   row_number() OVER (PARTITION BY {entity} ORDER BY {_ORDER}) AS _number, {read}
+            FROM {raw_name(snapshot)} WHERE {" AND ".join(conditions)}
+        ), newest AS (
+            SELECT _entity, _visible, max(_number) OVER (PARTITION BY _entity ORDER BY _visible) AS _number FROM history
+        ), wanted AS (
+            SELECT _row, _at, TRY_CAST(_key AS {sql_type(snapshot.columns.field(lookup.key).type)}) AS _entity FROM spine
+        ), picked AS (
+            SELECT w._row, w._at, n._entity, n._number
+            FROM wanted w ASOF JOIN newest n ON w._entity = n._entity AND w._at >= n._visible
+        )
+        SELECT {shown}
+        FROM spine s
+        LEFT JOIN picked p ON p._row = s._row
+        LEFT JOIN history r ON r._entity = p._entity AND r._number = p._number AND {fresh}
+        ORDER BY s._row"""
+
+
+def _column(snapshot: Snapshot, name: str, type_: str) -> str:
+    from headrace_lake.views import quoted
+
+    if name in snapshot.columns.names:
+        return quoted(name)
+    return f"NULL::{type_} AS {quoted(name)}"  # declared, and no row has it yet
+
+
+def _check(spine: pa.Table, lookups: Sequence[Lookup], at: str, time_column: str) -> None:
+    if at not in ("known", "event_time"):
+        raise FeatureStoreError(f"at is {at!r}", {"expected": "known, event_time"}, "at=known")
+    for name in (time_column, *(lookup.spine_key or lookup.key for lookup in lookups)):
+        if name not in spine.column_names:
+            raise FeatureStoreError(
+                f"the spine has no column {name!r}",
+                {"columns": ", ".join(spine.column_names), "expected": f"the keys of the views, and {time_column!r}"},
+                closest(name, spine.column_names) or f"add a column {name!r}",
+            )
+    names = [*spine.column_names, *(output for lookup in lookups for _, output in lookup.columns.values())]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise FeatureStoreError(
+            f"the result would have the column {twice!r} twice",
+            {"views": ", ".join(lookup.view for lookup in lookups)},
+            "full_feature_names=True, or another name in the spine",
+        )

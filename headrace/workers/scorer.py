@@ -1,0 +1,34 @@
+"""The scorer of one model: feature rows to scores and alerts."""
+
+import sys
+from argparse import ArgumentParser
+
+from headrace_models.scoring.live import LiveModels
+from headrace_models.scoring.scorer import Scorer, ScorerOptions
+
+from headrace.topics import make_topics
+from headrace.workers.runtime import Worker, run
+
+
+def body(worker: Worker) -> None:
+    """Score until the worker is told to stop."""
+    project = worker.project
+    make_topics(project)
+    models = project.models
+    name = worker.arguments.model
+    settings = project.settings.scorer
+    options = ScorerOptions(
+        group=f"{project.settings.kafka.topic_prefix}headrace-scorer.{project.settings.name}.{name}",
+        instance=worker.name,
+        batch_rows=settings.batch_rows,
+        poll_alias_seconds=settings.poll_alias_seconds,
+    )
+    models.declaration(name)
+    live = LiveModels.of_store(name, models.store)
+    Scorer(project.connection(), models.view(name), live, options).run(worker.stop, worker.ready)
+
+
+if __name__ == "__main__":
+    parser = ArgumentParser(prog="headrace.workers.scorer")
+    parser.add_argument("--model", required=True, help="name of the declared model")
+    sys.exit(run("scorer", body, parser=parser))

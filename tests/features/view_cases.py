@@ -1,0 +1,211 @@
+"""Random declarations and events for the property suite, and how they go through DuckDB."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from headrace_features.duckdb_compiler import CompiledSql, compile_view
+from headrace_features.duplicates import mark_events
+from headrace_features.resolve import load_view
+from headrace_features.view import View
+from headrace_ingestion.contract import Contract
+from hypothesis import strategies as st
+from reference import Event, Expression, Rules
+
+READING = Contract.model_validate(
+    {
+        "name": "reading",
+        "version": 1,
+        "key": "series",
+        "time": "at",
+        "fields": {
+            "series": {"type": "string"},
+            "at": {"type": "timestamp"},
+            "x": {"type": "double", "required": False},
+            "n": {"type": "long", "required": False},
+            "i": {"type": "int", "required": False},
+            "b": {"type": "bool", "required": False},
+            "s": {"type": "string", "required": False},
+        },
+    }
+)
+START_MS = 1_767_225_600_000
+_ARROW = pa.schema(
+    [
+        ("_key", pa.string()), ("event_id", pa.string()), ("_partition", pa.int32()), ("_offset", pa.int64()),
+        ("event_time_ms", pa.int64()), ("ingested_at_ms", pa.int64()), ("_f_series", pa.string()),
+        ("_f_at", pa.timestamp("us", "UTC")), ("_f_x", pa.float64()), ("_f_n", pa.int64()), ("_f_i", pa.int32()),
+        ("_f_b", pa.bool_()), ("_f_s", pa.string()),
+    ]
+)  # fmt: skip
+
+
+def load_declaration(declaration: Mapping[str, Any], folder: Path, contract: Contract = READING) -> View:
+    """Return the view that the mapping declares."""
+    file = folder / "view.yaml"
+    file.write_text(json.dumps(declaration))
+    return load_view(file, {contract.name: contract}, root=folder)
+
+
+# Name → SQL, and the same in Python; null in, null out unless it says otherwise.
+def _null_safe(function: Any, *names: str) -> Expression:
+    def evaluate(values: Mapping[str, Any]) -> Any:
+        given = [values[name] for name in names]
+        return None if any(value is None for value in given) else function(*given)
+
+    return evaluate
+
+
+DERIVED: dict[str, tuple[str, Expression]] = {
+    "d_double": ("x * 2 + i", _null_safe(lambda x, i: x * 2 + i, "x", "i")),
+    "d_quotient": ("1 / i", _null_safe(lambda i: 1 / i if i else None, "i")),
+    "d_large": ("exp(i * 100)", _null_safe(lambda i: _exp(float(i) * 100), "i")),
+    "d_bool": ("s <> 'a'", _null_safe(lambda s: s != "a", "s")),
+    "d_text": ("coalesce(s, 'none')", lambda values: values["s"] if values["s"] is not None else "none"),
+}
+
+
+def _exp(x: float) -> float:
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
+EXPRESSIONS: dict[str, tuple[str, Expression]] = {
+    "e_input": ("x", lambda values: values["x"]),
+    "e_whole": ("i + 1", _null_safe(lambda i: float(i + 1), "i")),
+    "e_same": ("b", lambda values: values["b"]),
+    "e_case": (
+        "case when i > 0 and x > 0 then 'up' when i > 0 then 'else' end",
+        lambda v: None if v["i"] is None or v["i"] <= 0 else "up" if v["x"] is not None and v["x"] > 0 else "else",
+    ),
+    "e_ratio": (
+        "x_sum_100ms / (x_count_100ms + 1)",
+        _null_safe(lambda total, count: total / (count + 1), "x_sum_100ms", "x_count_100ms"),
+    ),
+    "e_spread": (
+        "x_std_100ms / x_mean_100ms",
+        _null_safe(lambda std, mean: std / mean if mean else None, "x_std_100ms", "x_mean_100ms"),
+    ),
+    "e_above": ("x > x_mean_100ms", _null_safe(lambda x, mean: x > mean, "x", "x_mean_100ms")),
+    "e_least": (
+        "least(x_mean_100ms, x_mean_1s)",
+        _null_safe(lambda a, b: min(a, b), "x_mean_100ms", "x_mean_1s"),
+    ),
+    "e_of_e": ("e_least + 1", _null_safe(lambda least: least + 1, "e_least")),
+}
+_BASE_WINDOW = {"window": {"of": ["x"], "over": ["100ms", "1s"], "take": ["count", "sum", "mean", "std"]}}
+
+_OVERS = st.sampled_from(["1ms", "10ms", "100ms", "1s", "3s", "1 rows", "2 rows", "7 rows"])
+_STATISTICS = st.sampled_from(["count", "sum", "mean", "std", "min", "max"])
+_ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"])
+
+
+def _lists(elements: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[list[Any]]:
+    return st.lists(elements, min_size=1, max_size=most, unique=True)
+
+
+@st.composite
+def declarations(draw: st.DrawFn) -> tuple[dict[str, Any], Rules]:
+    """Declarations over READING without a name declared twice, and the same for the reference."""
+    derived = draw(st.lists(st.sampled_from(list(DERIVED)), max_size=3, unique=True))
+    numbers = ["x", "n", "i", "b", *(name for name in derived if name != "d_text")]
+    anything = [*numbers, "s", *(name for name in derived if name == "d_text")]
+    features: list[dict[str, Any]] = [_BASE_WINDOW] if draw(st.booleans()) else []
+    windows = draw(st.lists(st.tuples(_lists(_OVERS, 2), _lists(_STATISTICS, 3), st.booleans()), max_size=3))
+    taken = {(of, over, take, False) for part in features for of in ["x"] for over in part["window"]["over"] for take in part["window"]["take"]}
+    for overs, takes, exclude in windows:
+        of = draw(st.sampled_from(numbers if takes != ["count"] else anything))
+        wanted = {(of, over, take, exclude) for over in overs for take in takes}
+        if wanted & taken:
+            continue
+        taken |= wanted
+        features.append({"window": {"of": [of], "over": overs, "take": takes, "exclude_current": exclude}})
+    if draw(st.booleans()):
+        features.append({"lag": {"of": draw(_lists(st.sampled_from(anything), 3)), "steps": draw(_lists(st.integers(1, 5), 2))}})
+    if draw(st.booleans()):
+        features.append({"zscore": {"of": [draw(st.sampled_from(numbers))], "over": draw(_lists(_OVERS, 2))}})
+    if draw(st.booleans()):
+        features.append({"calendar": {"take": ["hour", "day_of_week"], "zone": draw(_ZONES)}})
+    if draw(st.booleans()) or not features:
+        features.append({"since_last": {}})
+    names = list(EXPRESSIONS) if features[0] is _BASE_WINDOW else ["e_input", "e_whole", "e_same", "e_case"]
+    chosen = draw(st.lists(st.sampled_from(names), max_size=4, unique=True))
+    if "e_of_e" in chosen:
+        chosen = [*(name for name in chosen if name not in ("e_least", "e_of_e")), "e_least", "e_of_e"]
+    dedup_ms = draw(st.sampled_from([0, 10, 100, 5000]))
+    retain_ms = draw(st.sampled_from([3000, 5000, 60_000]))
+    declaration = {
+        "name": "random",
+        "source": "reading",
+        "key": "series",
+        "derive": {name: DERIVED[name][0] for name in derived},
+        "features": [*features, *({"expression": {"name": name, "sql": EXPRESSIONS[name][0]}} for name in chosen)],
+        "ttl": "1h",
+        "dedup": f"{dedup_ms}ms",
+        "retain": f"{retain_ms}ms",
+    }
+    rules = Rules(
+        features,
+        dedup_ms,
+        retain_ms,
+        {name: DERIVED[name][1] for name in derived},
+        {name: EXPRESSIONS[name][1] for name in chosen},
+    )
+    return declaration, rules
+
+
+_STEPS_MS = st.sampled_from([0, 0, 0, 1, 9, 10, 11, 50, 99, 100, 101, 999, 1000, 1001, 3000, 3001, 5000, 5001, 60_001, -1, -50, -2000])
+_DOUBLES = st.none() | st.sampled_from([0.0, 1.0, 1e16, -1e16, 3.5, 1e-3]) | st.floats(-1e6, 1e6).map(lambda x: x + 0.0)
+_LONGS = st.none() | st.integers(-3, 3) | st.integers(2**62 - 3, 2**62 + 3)
+_VALUES = st.fixed_dictionaries(
+    {
+        "x": _DOUBLES,
+        "n": _LONGS,
+        "i": st.none() | st.integers(-5, 8),
+        "b": st.none() | st.booleans(),
+        "s": st.none() | st.sampled_from(["a", "b", "", "ß'\"", "a\u0000b"]),
+    }
+)
+
+
+@st.composite
+def event_lists(draw: st.DrawFn) -> list[Event]:
+    """Events of a few keys, their offsets interleaved: ties, repeats, late ones, jumps beyond `retain`."""
+    drawn = draw(st.lists(st.tuples(st.integers(0, 2), _STEPS_MS, st.integers(0, 30), _VALUES), min_size=1, max_size=60))
+    times: dict[int, int] = {}
+    events = []
+    for offset, (key, step_ms, id_number, values) in enumerate(drawn):
+        times[key] = times.get(key, START_MS) + step_ms
+        # Small numbers repeat; the rest are ids of their own.
+        event_id = f"id-{id_number}" if id_number < 12 else f"id-{offset + 100}"
+        events.append(Event(f"k{key}", event_id, offset, times[key], values))
+    return events
+
+
+def duckdb_rows(view: View, events: Sequence[Event]) -> tuple[CompiledSql, list[dict[str, Any]], dict[int, dict[str, Any]]]:
+    """Return the statement with bounds, its rows, and the marks of each offset."""
+    table = pa.Table.from_pylist(
+        [
+            {
+                "_key": e.key, "event_id": e.event_id, "_partition": 0, "_offset": e.offset, "event_time_ms": e.time_ms,
+                "ingested_at_ms": e.time_ms, "_f_series": e.key, "_f_at": e.time_ms * 1000,
+                **{f"_f_{name}": value for name, value in e.fields.items()},
+            }
+            for e in events
+        ],
+        schema=_ARROW,
+    )  # fmt: skip
+    compiled = compile_view(view, with_bounds=True)
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.register("events", table)
+        mark_events(connection, "events", "marked", dedup_ms=view.dedup_ms, retain_ms=view.retain_ms)
+        connection.execute("CREATE TEMP TABLE accepted AS SELECT * FROM marked WHERE NOT is_duplicate")
+        rows = connection.sql(compiled.sql).to_arrow_table().to_pylist()
+        marks = connection.sql("SELECT * FROM marked").to_arrow_table().to_pylist()
+    return compiled, rows, {mark["_offset"]: mark for mark in marks}
