@@ -7,8 +7,7 @@ rule 11 of the semantics; an expression within what follows from the bounds of w
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -17,10 +16,13 @@ from headrace_features.duckdb_compiler import CompiledSql, compile_view
 from headrace_features.duckdb_events import events_of, events_select, rows_of
 from headrace_features.duckdb_text import text
 from headrace_features.duplicates import mark_events
+from headrace_features.parity_report import Difference, ParityReport
 from headrace_features.view import View
 
 if TYPE_CHECKING:
     from headrace_lake import Lake
+
+__all__ = ["Difference", "ParityReport", "verify"]
 
 MOST_DIFFERENCES = 20
 BUCKET_ROWS = 2_000_000
@@ -29,77 +31,6 @@ BUCKET_ROWS = 2_000_000
 _ANOTHER_DECLARATION = "they were made by another declaration"
 _GONE = "their events are gone, or those before them"
 _NO_ORDER = "the events of their key are in several partitions"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One difference between what was streamed and what follows from the events.
-
-    Attributes:
-        event_id: The event.
-        partition: Its partition.
-        offset: Its offset.
-        column: The column; `row` when the row is missing, unexpected or doubled; `late_events` or `duplicates` for a ledger.
-        streamed: What stands in the lake.
-        recomputed: What follows from the events.
-    """
-
-    event_id: str
-    partition: int
-    offset: int
-    column: str
-    streamed: object
-    recomputed: object
-
-
-@dataclass(slots=True)
-class ParityReport:
-    """What a comparison found.
-
-    Attributes:
-        view: Name of the view.
-        declaration: Hash of the declaration that was verified.
-        rows: Rows of this declaration that were compared with an event.
-        differing: Of those, rows with another value than the recomputed one.
-        missing: Events without a row, though rows of later events of their partition are there.
-        unexpected: Rows that no event accounts for.
-        doubled: Rows beyond the first of an event and revision.
-        ledger_differences: Entries of the ledgers of late events and duplicates that are missing, wrong or too many.
-        pending: Events whose row or ledger entry, and rows whose event, is not in the lake yet.
-        open_values: Values about which nothing follows: an overflow, or a comparison of two sums that are too near to each other.
-        not_verifiable: Why rows cannot be judged → how many.
-        first_differences: The first differences, at most `MOST_DIFFERENCES`.
-    """
-
-    view: str
-    declaration: str
-    rows: int = 0
-    differing: int = 0
-    missing: int = 0
-    unexpected: int = 0
-    doubled: int = 0
-    ledger_differences: int = 0
-    pending: int = 0
-    open_values: int = 0
-    not_verifiable: dict[str, int] = field(default_factory=dict)
-    first_differences: list[Difference] = field(default_factory=list)
-
-    @property
-    def verified(self) -> int:
-        """Rows that are what follows from their events."""
-        return self.rows - self.differing
-
-    @property
-    def mismatches(self) -> int:
-        """All that is wrong: rows that differ, are missing, unexpected or doubled, and wrong ledger entries."""
-        return self.differing + self.missing + self.unexpected + self.doubled + self.ledger_differences
-
-    @property
-    def outcome(self) -> Literal["passed", "failed", "not verifiable"]:
-        """`passed` only when rows were compared and nothing was wrong."""
-        if self.mismatches:
-            return "failed"
-        return "passed" if self.rows else "not verifiable"
 
 
 def verify(

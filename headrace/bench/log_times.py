@@ -64,6 +64,22 @@ def measured_interval(connection: KafkaConnection, topic: str, rows: int, warm_u
         return Interval(begin_ms, last_ms, rows - before)
 
 
+def first_record(connection: KafkaConnection, topic: str) -> bytes | None:
+    """Return the value of a first record of the topic, or None when it has none, whatever its offsets say.
+
+    Markers of transactions take offsets, too: each transaction leaves one in every partition that it has named.
+    """
+    with _consumer(connection, topic) as (consumer, partitions):
+        ends = consumer.end_offsets(partitions)
+        consumer.seek_to_beginning(*partitions)
+        for _ in range(_POLLS):
+            for records in consumer.poll(_POLL_MS).values():
+                return records[0].value or b""
+            if all(consumer.position(each) >= end for each, end in ends.items()):
+                break
+    return None
+
+
 @contextmanager
 def _consumer(
     connection: KafkaConnection, topic: str

@@ -13,7 +13,7 @@ from headrace_ingestion.settings import KafkaConnection
 from headrace.bench.contestants.spec import RunSpec
 from headrace.bench.cpu import CpuSampler, cpu_seconds_between
 from headrace.bench.errors import BenchError
-from headrace.bench.log_times import measured_interval
+from headrace.bench.log_times import first_record, measured_interval
 from headrace.bench.project import RunTopics, contract_of, make_run_topics, result_topic
 from headrace.bench.workload import Workload
 from headrace.project import Project
@@ -163,17 +163,11 @@ def _await_end(spec: RunSpec, processes: Sequence[tuple[subprocess.Popen[bytes],
 
 
 def _check_ledgers(arena: Arena, topics: RunTopics) -> None:
-    from kafka import KafkaConsumer, TopicPartition
-
-    consumer = KafkaConsumer(**arena.connection.client_options())
-    try:
-        ledgers = (topics.dead_letters, topics.late_events, topics.duplicates)
-        for partition, end in consumer.end_offsets([TopicPartition(name, 0) for name in ledgers]).items():
-            if end:
-                raise BenchError(
-                    f"{partition.topic} has {end} records: the events of a benchmark give none",
-                    {"brokers": arena.broker.bootstrap_servers},
-                    "headrace features verify",
-                )
-    finally:
-        consumer.close()
+    for topic in (topics.dead_letters, topics.late_events, topics.duplicates):
+        first = first_record(arena.connection, topic)
+        if first is not None:
+            raise BenchError(
+                f"{topic} has a record: the events of a benchmark give none",
+                {"record": first.decode(errors="replace")},
+                "headrace features plan",
+            )

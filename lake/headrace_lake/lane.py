@@ -15,7 +15,7 @@ from kafka.errors import KafkaConfigurationError, KafkaError, OffsetOutOfRangeEr
 
 from headrace_lake.feed import Feed
 from headrace_lake.flush import FlushPolicy
-from headrace_lake.topics import Topic, describe_topics, new_admin, new_consumer
+from headrace_lake.topics import Topic, check_is_reachable, describe_topics, new_admin, new_consumer
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +109,7 @@ class Lane:
     def _connected(self, stop: threading.Event) -> _Clients | None:
         while not stop.is_set():
             try:
+                check_is_reachable(self._connection)
                 admin = new_admin(self._connection)
                 consumer = new_consumer(
                     self._connection, committed_only=self._committed_only, poll_rows=self._poll_rows

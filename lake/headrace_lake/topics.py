@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from headrace_ingestion.settings import KafkaConnection
 from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.errors import KafkaConnectionError
 
 BOOTSTRAP_MS = 5_000
+_REACH_SECONDS = 3.0
 
 _CLIENT_OPTIONS = {
     "client_id": "headrace-lake-writer",
@@ -30,6 +33,26 @@ class Topic:
 
     id: str
     partitions: tuple[int, ...]
+
+
+def check_is_reachable(connection: KafkaConnection) -> None:
+    """Do nothing when one of the brokers accepts a connection.
+
+    A client that is made while none does leaves its sockets open: during a long outage that is one per attempt.
+
+    Raises:
+        KafkaConnectionError: None does.
+    """
+    cause: OSError | None = None
+    for server in connection.client_options()["bootstrap_servers"]:
+        host, _, port = server.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
+        except OSError as error:
+            cause = error
+        else:
+            return
+    raise KafkaConnectionError(str(cause))
 
 
 def describe_topics(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, Topic]:

@@ -4,15 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
 
 from headrace_models.serving import DETECTOR_FOLDER, ServedDetector
 
 
-class DetectorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # MLflow has no types
+class DetectorModel(PythonModel):
     """One float64 column per feature in, null for unknown; `score`, `threshold`, `alert`, `reasons` (JSON) out."""
 
     def load_context(self, context: Any) -> None:

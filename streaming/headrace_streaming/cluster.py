@@ -1,4 +1,4 @@
-"""A Flink cluster over its REST interface: which jobs run there, how one is, how one is stopped. Needs no Java and no PyFlink."""
+"""A Flink cluster over its REST interface: which jobs run there, how one is, how one is stopped. Needs no PyFlink."""
 
 from __future__ import annotations
 
@@ -239,4 +239,6 @@ def _innermost(stacktrace: str) -> str:
     """Return the innermost cause that a Java stack trace names."""
     lines = [line.strip() for line in stacktrace.splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith("Caused by:")]
-    return (causes[-1] if causes else lines[0] if lines else "no reason was reported").removeprefix("Caused by:").strip()
+    return (
+        (causes[-1] if causes else lines[0] if lines else "no reason was reported").removeprefix("Caused by:").strip()
+    )

@@ -29,7 +29,7 @@ def test_rows_of_equal_score_alert_together() -> None:
 
 def test_no_larger_share_alerts_than_the_rate_allows() -> None:
     threshold = choose_threshold(Threshold(alert_rate=0.2), SCORES, None)
-    assert (SCORES >= threshold).sum() == 2
+    assert (threshold <= SCORES).sum() == 2
     tied = np.array([0.9, 0.5, 0.5, 0.5, 0.1])
     assert (tied >= choose_threshold(Threshold(alert_rate=0.4), tied, None)).sum() == 1
 

@@ -60,7 +60,7 @@ def _predict(
     """Return (the rows that could be scored, their prediction, the others)."""
     try:
         return rows, _checked(model.scores.predict(matrix(rows, model.scores.features)), len(rows)), []
-    except Exception as error:  # the border to a model: a single row may make it raise anything
+    except Exception as error:  # noqa: BLE001  # the border to a model: one row may make it raise anything
         if len(rows) == 1:
             return [], None, [_failed(rows[0], model, error)]
     return _predict_one_by_one(rows, model)

@@ -49,11 +49,13 @@ class LiveModels:
         return cls(name, Registry(store).alias_version, lambda model, version: load_version(store, model, version))
 
     def refresh(self) -> None:
-        """Look the aliases up and load what is new. A registry that is away, or a version that cannot be loaded, is
-        logged once, and what was live stays so."""
+        """Look the aliases up and load what is new.
+
+        A registry that is away, or a version that cannot be loaded, is logged once, and what was live stays so.
+        """
         try:
             wanted = {variant: self._version_of(self.name, variant) for variant in VARIANTS}
-        except Exception as error:  # the border to the registry: whatever its client and transport raise
+        except Exception as error:  # noqa: BLE001  # the border to the registry, its client and its transport
             if not self._away:
                 log.warning("model %s: the registry does not answer, the live versions stay: %s", self.name, error)
             self._away = True
@@ -82,7 +84,7 @@ class LiveModels:
             return present
         try:
             return self._load(self.name, version)
-        except Exception as error:  # the border to a foreign model: its code and its files can raise anything
+        except Exception as error:  # noqa: BLE001  # the border to a model: its code and files can raise anything
             self._failed.add(version)
             log.error("model %s version %s cannot be loaded, the live version stays: %s", self.name, version, error)
             return present
