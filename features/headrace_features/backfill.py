@@ -31,11 +31,13 @@ class BackfillError(HeadraceError):
 def backfill(events: Lake | Path, view: View) -> pa.Table:
     """Return one row for each event that is no duplicate, in the order of partition and offset.
 
-    The columns are those of `CompiledSql.columns`: event_id, the key, times in milliseconds, generation, the place, the features.
+    The columns are those of `CompiledSql.columns`: event_id, the key, times in milliseconds, generation, the place,
+    the features.
 
     Args:
-        events: A lake that holds the view's event, or a Parquet file with a column for each field of its contract (and, if it has
-            one, `event_id`) in the order in which they happened to arrive. A file is not checked against the contract.
+        events: A lake that holds the view's event, or a Parquet file with a column for each field of its contract
+            (and, if it has one, `event_id`) in the order in which they happened to arrive. A file is not checked
+            against the contract.
         view: The view.
 
     Raises:
@@ -68,7 +70,9 @@ def _connected(events: Lake | Path) -> duckdb.DuckDBPyConnection:
 def _file_select(connection: duckdb.DuckDBPyConnection, file: Path, view: View) -> str:
     """Return the file as the event's table in the lake would have it: one partition, rows in the order of the file."""
     if not file.is_file():
-        raise BackfillError(f"the file {file} does not exist", {"expected": "a Parquet file of events"}, "headrace features backfill")
+        raise BackfillError(
+            f"the file {file} does not exist", {"expected": "a Parquet file of events"}, f"ls {file.parent}"
+        )
     fields = view.contract.fields
     there = [name for name, *_ in connection.execute(f"DESCRIBE FROM read_parquet({text(str(file))})").fetchall()]
     missing = [name for name, declared in fields.items() if declared.required and name not in there]

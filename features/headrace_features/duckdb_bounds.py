@@ -1,7 +1,8 @@
 """An expression over columns that two engines may round differently → how far apart its own values may lie.
 
-The bound is carried through the tree: that of a sum is the sum of the bounds, that of a quotient grows with how near to zero the
-divisor may come, a branch whose condition could go either way may give either value. A bound that is infinite or not a number
+The bound is carried through the tree: that of a sum is the sum of the bounds, that of a quotient grows with how near
+to zero the divisor may come, a branch whose condition could go either way may give either value. A bound that is
+infinite or not a number
 says that nothing follows about the value; null stands for equal.
 """
 
@@ -98,7 +99,9 @@ def _sql(tree: exp.Expression) -> str:
 
 
 def _arguments(tree: exp.Expression) -> list[exp.Expression]:
-    return [part for part in (tree.this, tree.args.get("expression"), *tree.expressions) if isinstance(part, exp.Expression)]
+    return [
+        part for part in (tree.this, tree.args.get("expression"), *tree.expressions) if isinstance(part, exp.Expression)
+    ]
 
 
 def _distance(left: str, right: str) -> str:
@@ -113,16 +116,16 @@ def _sum(left: _Node, right: _Node) -> str:
 
 
 def _product(left: _Node, right: _Node) -> str:
-    return (
-        f"(abs({left.sql}) * {right.some_bound} + abs({right.sql}) * {left.some_bound} + {left.some_bound} * {right.some_bound})"
-    )
+    return f"(abs({left.sql}) * {right.some_bound} + abs({right.sql}) * {left.some_bound} + {left.some_bound} * {right.some_bound})"
 
 
 def _quotient(left: _Node, right: _Node) -> str:
     # The divisor stands as NULLIF(b, 0): null where it is exactly zero.
     least = f"(abs({right.sql}) - {right.some_bound})"
     error = f"({left.some_bound} + abs({left.sql} / {right.sql}) * {right.some_bound}) / {least}"
-    return f"(CASE WHEN {right.sql} IS NULL THEN {right.some_bound} WHEN {least} > 0e0 THEN {error} ELSE {_INFINITE} END)"
+    return (
+        f"(CASE WHEN {right.sql} IS NULL THEN {right.some_bound} WHEN {least} > 0e0 THEN {error} ELSE {_INFINITE} END)"
+    )
 
 
 def _nullif(left: _Node, right: _Node) -> str:
@@ -146,13 +149,17 @@ def _is_null(value: _Node, _: _Node) -> str:
 
 
 def _sqrt(value: _Node) -> str:
-    return f"(CASE WHEN {value.sql} > 0e0 THEN {value.some_bound} / sqrt({value.sql}) ELSE sqrt({value.some_bound}) END)"
+    return (
+        f"(CASE WHEN {value.sql} > 0e0 THEN {value.some_bound} / sqrt({value.sql}) ELSE sqrt({value.some_bound}) END)"
+    )
 
 
 def _ln(value: _Node) -> str:
     least = f"({value.sql} - {value.some_bound})"
     error = f"{value.some_bound} / {least} + {_LIBRARY} * (1e0 + abs(ln({value.sql})))"
-    return f"(CASE WHEN {value.sql} IS NULL THEN {value.some_bound} WHEN {least} > 0e0 THEN {error} ELSE {_INFINITE} END)"
+    return (
+        f"(CASE WHEN {value.sql} IS NULL THEN {value.some_bound} WHEN {least} > 0e0 THEN {error} ELSE {_INFINITE} END)"
+    )
 
 
 def _exp(value: _Node) -> str:

@@ -30,8 +30,8 @@ class CompiledSql:
     Attributes:
         sql: The statement, without a semicolon.
         columns: Name and type of its columns, in order: event_id, the key under its own name, `ENVELOPE`, the features.
-        bounds: Feature → the column that says how far another engine's value may lie from it (not a finite number: any value
-            may); features without one are equal bit for bit. Empty unless they were asked for.
+        bounds: Feature → the column that says how far another engine's value may lie from it (not a finite number:
+            any value may); features without one are equal bit for bit. Empty unless they were asked for.
     """
 
     sql: str
@@ -45,7 +45,8 @@ def compile_view(view: View, *, source: str = "accepted", with_bounds: bool = Fa
     Args:
         view: The view.
         source: The relation of accepted events, duplicates left out: `_key`, `event_id`, `_partition`, `_offset`,
-            `event_time_ms`, `ingested_at_ms`, `clock_ms`, `generation`, and a column `_f_<field>` for each field of the contract.
+            `event_time_ms`, `ingested_at_ms`, `clock_ms`, `generation`, and a column `_f_<field>` for each field of
+            the contract.
         with_bounds: Whether columns for a comparison with another engine stand after the features.
     """
     bounded = [f for f in view.kernel if bound_sql(f)] if with_bounds else []
@@ -56,12 +57,16 @@ def compile_view(view: View, *, source: str = "accepted", with_bounds: bool = Fa
         "event": _select(_event_columns(view), source),
         "framed": _select([f"*{_finite_inputs(view)}", *frame_columns(view.kernel)], "event"),
         "kernel": _select(["*", *kernel], "framed") + "\nWINDOW\n  " + lines(window_definitions(view.kernel)),
-        "valued": _select([*_envelope(view), *_values(view), *(f"{sql} AS {_bound(name)}" for name, sql in bounds.items())], "kernel"),
+        "valued": _select(
+            [*_envelope(view), *_values(view), *(f"{sql} AS {_bound(name)}" for name, sql in bounds.items())], "kernel"
+        ),
     }
     columns = _columns(view)
     shown = [_shown(name, type_) for name, type_ in columns] + [_bound(name) for name in bounds]
     with_ = ",\n".join(f"{name} AS (\n{body}\n)" for name, body in steps.items())
-    return CompiledSql(f"WITH {with_}\n{_select(shown, 'valued')}", columns, {name: f"_bound_{name}" for name in bounds})
+    return CompiledSql(
+        f"WITH {with_}\n{_select(shown, 'valued')}", columns, {name: f"_bound_{name}" for name in bounds}
+    )
 
 
 def _columns(view: View) -> tuple[tuple[str, ColumnType], ...]:
@@ -84,7 +89,7 @@ def _event_columns(view: View) -> list[str]:
     return [
         '"_key"',
         '"event_id" AS "_event_id"',
-        f"{quoted(f'_f_{view.key}')} AS \"_entity\"",
+        f'{quoted(f"_f_{view.key}")} AS "_entity"',
         '"_partition"',
         '"_offset"',
         *(f"{quoted(name)} AS {quoted(f'_{name}')}" for name in place),
@@ -118,7 +123,9 @@ def _envelope(view: View) -> list[str]:
 
 def _values(view: View) -> list[str]:
     return [
-        f"{column.compiled.sql['duckdb']} AS {quoted(column.name)}" if isinstance(column, ExpressionFeature) else quoted(column.name)
+        f"{column.compiled.sql['duckdb']} AS {quoted(column.name)}"
+        if isinstance(column, ExpressionFeature)
+        else quoted(column.name)
         for column in view.columns
     ]
 

@@ -1,6 +1,7 @@
 """The SQL of a comparison: streamed rows and ledgers of the lake against those recomputed from its events.
 
-Relations: `recomputed` (by the compiled view), `streamed` (the newest revision of each row), `marked` (events with their marks),
+Relations: `recomputed` (by the compiled view), `streamed` (the newest revision of each row), `marked` (events with
+    their marks),
 `ends` (per partition: first and last event in the lake, last streamed row), `excluded` (keys that cannot be judged).
 """
 
@@ -23,7 +24,8 @@ LEDGERS = {"late_events": '"is_late"', "duplicates": '"is_duplicate"'}
 
 
 def ends_sql(view: View) -> str:
-    """Return, per partition, where the lake's events begin and end, and how far rows and ledgers of the view go (-1: nowhere)."""
+    """Return, per partition, where the lake's events begin and end, and how far rows and ledgers of the view go (-1:
+    nowhere)."""
     told = f'"view" = {text(view.name)} AND "event" = {text(view.contract.name)}'
     parts = {
         "events": f'SELECT "_partition", min("_offset") AS first_event, max("_offset") AS last_event FROM {events_of(view)}',
@@ -31,15 +33,20 @@ def ends_sql(view: View) -> str:
         f' WHERE "declaration" = {text(view.digest)}',
     }
     for ledger in LEDGERS:
-        parts[ledger] = f'SELECT "partition" AS "_partition", max("offset") AS last_{ledger} FROM raw.ops_{ledger} WHERE {told}'
-    joined = ' FULL JOIN '.join(f'({sql} GROUP BY ALL) AS {name}' + (' USING ("_partition")' if index else "")
-                                for index, (name, sql) in enumerate(parts.items()))
+        parts[ledger] = (
+            f'SELECT "partition" AS "_partition", max("offset") AS last_{ledger} FROM raw.ops_{ledger} WHERE {told}'
+        )
+    joined = " FULL JOIN ".join(
+        f"({sql} GROUP BY ALL) AS {name}" + (' USING ("_partition")' if index else "")
+        for index, (name, sql) in enumerate(parts.items())
+    )
     lasts = ", ".join(f"COALESCE(last_{name}, -1) AS last_{name}" for name in ("event", "row", *LEDGERS))
     return f'SELECT "_partition", first_event, {lasts} FROM {joined}'
 
 
 def excluded_sql(view: View) -> str:
-    """Return the keys that cannot be judged: those whose events are gone (`is_gone`), and those without one order of events."""
+    """Return the keys that cannot be judged: those whose events are gone (`is_gone`), and those without one order of
+    events."""
     return f"""
 SELECT "_key", TRUE AS is_gone
 FROM {rows_of(view)} JOIN ends ON "source_partition" = ends."_partition"
@@ -90,7 +97,9 @@ def difference_sql(compiled: CompiledSql) -> dict[str, str]:
         if name in compiled.bounds:
             bound = _bound(compiled, name)
             if type_ == "double":
-                apart = f"{streamed} IS NOT NULL AND {recomputed} IS NOT NULL AND abs({streamed} - {recomputed}) <= {bound}"
+                apart = (
+                    f"{streamed} IS NOT NULL AND {recomputed} IS NOT NULL AND abs({streamed} - {recomputed}) <= {bound}"
+                )
                 condition = f"({condition} AND NOT ({apart}))"
             condition = f"(isfinite({bound}) AND {condition})"
         conditions[name] = condition
@@ -117,7 +126,8 @@ def counts_sql(compiled: CompiledSql) -> str:
 
 
 def differing_rows_sql(compiled: CompiledSql, limit: int) -> str:
-    """Return the first rows that differ: event_id, place, then streamed, recomputed and whether they differ of each column."""
+    """Return the first rows that differ: event_id, place, then streamed, recomputed and whether they differ of each
+    column."""
     conditions = difference_sql(compiled)
     values = [f"s.{quoted(name)}, r.{quoted(name)}, {condition}" for name, condition in conditions.items()]
     return f"""
@@ -129,7 +139,8 @@ ORDER BY r."source_partition", r."source_offset" LIMIT {limit}"""
 
 
 def odd_rows_sql(limit: int) -> str:
-    """Return the first rows that are missing, unexpected or doubled: event_id, place, what is streamed, what is recomputed."""
+    """Return the first rows that are missing, unexpected or doubled: event_id, place, what is streamed, what is
+    recomputed."""
     place = lines(f"COALESCE(r.{quoted(name)}, s.{quoted(name)}) AS {quoted(name)}" for name in ("event_id", *PLACE))
     return f"""
 SELECT
@@ -145,7 +156,8 @@ ORDER BY 2, 3 LIMIT {limit}"""
 def ledger_sql(view: View, ledger: str, where: str) -> str:
     """Return the entries of a ledger that are not those that follow from the events.
 
-    Columns: event_id, source_partition, source_offset, what the ledger says, what follows from the events, whether it is pending:
+    Columns: event_id, source_partition, source_offset, what the ledger says, what follows from the events, whether it
+        is pending:
     beyond the end of the ledger, or of the events.
 
     Args:

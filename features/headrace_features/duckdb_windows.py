@@ -1,7 +1,7 @@
 """Windows of a view → named windows of DuckDB that share one order.
 
-A window of time is counted first and then framed in rows: `_before_<ms>` rows stand in it before the row. So ties of the clock
-need no order key, nothing can overflow, and all frames share the order of one sort.
+A window of time is counted first and then framed in rows: `_before_<ms>` rows stand in it before the row. So ties of
+the clock need no order key, nothing can overflow, and all frames share the order of one sort.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rules 3, 9 and 10 of the semantics: each event's clock and generation, and whether it is late or a duplicate.
 
-A key without a repeated event id is a running maximum: DuckDB does it in one pass. Only keys with one are walked event by event,
-because a duplicate moves nothing, so that what follows depends on it.
+A key without a repeated event id is a running maximum: DuckDB does it in one pass. Only keys with one are walked
+event by event, because a duplicate moves nothing, so that what follows depends on it.
 """
 
 from __future__ import annotations
@@ -60,12 +60,15 @@ class KeyHistory:
         return Mark(clock_ms, self._generation, False, before is not None and event_time_ms < before)
 
 
-def mark_events(connection: duckdb.DuckDBPyConnection, events: str, into: str, *, dedup_ms: int, retain_ms: int) -> None:
+def mark_events(
+    connection: duckdb.DuckDBPyConnection, events: str, into: str, *, dedup_ms: int, retain_ms: int
+) -> None:
     """Make the temporary table `into`: the columns of `events`, then those of `Mark`.
 
     Args:
         connection: Where both relations are.
-        events: A relation of accepted events, repeats included: `_key`, `event_id`, `event_time_ms`, `_partition`, `_offset`, …
+        events: A relation of accepted events, repeats included: `_key`, `event_id`, `event_time_ms`, `_partition`,
+            `_offset`, …
         into: Name of the table; it is replaced. Tables `<into>_…` are used on the way.
         dedup_ms: How long a repeated id is a duplicate, by the key's clock, inclusive.
         retain_ms: A longer jump of a key's clock starts a new generation.
@@ -99,7 +102,9 @@ def _walk(connection: duckdb.DuckDBPyConnection, events: str, keys: str, dedup_m
     ).to_arrow_table()
     marks: list[Mark] = []
     current, history = None, KeyHistory(dedup_ms, retain_ms)
-    for key, event_id, event_time_ms in zip(*(rows.column(name).to_pylist() for name in rows.column_names[:3]), strict=True):
+    for key, event_id, event_time_ms in zip(
+        *(rows.column(name).to_pylist() for name in rows.column_names[:3]), strict=True
+    ):
         if key != current:
             current, history = key, KeyHistory(dedup_ms, retain_ms)
         marks.append(history.fold(event_id, event_time_ms))
@@ -107,7 +112,13 @@ def _walk(connection: duckdb.DuckDBPyConnection, events: str, keys: str, dedup_m
     types = (pa.int64(), pa.int64(), pa.bool_(), pa.bool_())
     place = {name: rows.column(name) for name in ("_partition", "_offset")}
     return pa.table(
-        {**place, **{name: pa.array(list(values), type_) for name, values, type_ in zip(Mark._fields, columns, types, strict=True)}}
+        {
+            **place,
+            **{
+                name: pa.array(list(values), type_)
+                for name, values, type_ in zip(Mark._fields, columns, types, strict=True)
+            },
+        }
     )
 
 
@@ -120,7 +131,8 @@ WITH clocked AS (
 ),
 moved AS (SELECT *, lag("clock_ms") OVER ({_ORDER}) AS "_clock_before_ms" FROM clocked)
 SELECT * EXCLUDE ("_clock_before_ms"),
-  CAST(sum(CASE WHEN "clock_ms" - "_clock_before_ms" > {retain_ms} THEN 1 ELSE 0 END) OVER ({_ORDER} ROWS UNBOUNDED PRECEDING) AS BIGINT)
+  CAST(sum(CASE WHEN "clock_ms" - "_clock_before_ms" > {retain_ms} THEN 1 ELSE 0 END) OVER ({_ORDER} ROWS UNBOUNDED
+  PRECEDING) AS BIGINT)
     AS "generation",
   FALSE AS "is_duplicate",
   COALESCE("event_time_ms" < "_clock_before_ms", FALSE) AS "is_late"

@@ -16,7 +16,8 @@ class Difference:
         event_id: The event.
         partition: Its partition.
         offset: Its offset.
-        column: The column; `row` when the row is missing, unexpected or doubled; `late_events` or `duplicates` for a ledger.
+        column: The column; `row` when the row is missing, unexpected or doubled; `late_events` or `duplicates` for a
+            ledger.
         streamed: What stands in the lake.
         recomputed: What follows from the events.
     """
@@ -43,7 +44,8 @@ class ParityReport:
         doubled: Rows beyond the first of an event and revision.
         ledger_differences: Entries of the ledgers of late events and duplicates that are missing, wrong or too many.
         pending: Events whose row or ledger entry, and rows whose event, is not in the lake yet.
-        open_values: Values about which nothing follows: after an overflow, or where two sums are too near to be told apart.
+        open_values: Values about which nothing follows: after an overflow, or where two sums are too near to be told
+            apart.
         not_verifiable: Why rows cannot be judged → how many.
         first_differences: The first differences.
     """
@@ -90,7 +92,9 @@ class ParityReport:
 
     def text(self) -> str:
         """Return the report for people: one line of the outcome, then what else there is to say."""
-        said = [f"{self.view} (declaration {self.declaration}): {self.outcome}, {self.verified} of {self.rows} rows verified"]
+        said = [
+            f"{self.view} (declaration {self.declaration}): {self.outcome}, {self.verified} of {self.rows} rows verified"
+        ]
         figures = {
             "rows differ": self.differing,
             "rows are missing": self.missing,

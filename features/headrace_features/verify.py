@@ -1,7 +1,9 @@
-"""Parity: every row that was streamed, computed again from the events in the lake and compared, with the ledgers beside them.
+"""Parity: every row that was streamed, computed again from the events in the lake and compared, with the ledgers
+beside them.
 
-Counts, lags, minima, maxima, calendar, ids, clocks and generations must be equal bit for bit; sums, means and deviations within
-rule 11 of the semantics; an expression within what follows from the bounds of what it reads (`duckdb_bounds`).
+Counts, lags, minima, maxima, calendar, ids, clocks and generations must be equal bit for bit; sums, means and
+deviations within rule 11 of the semantics; an expression within what follows from the bounds of what it reads
+(`duckdb_bounds`).
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ def verify(
 ) -> ParityReport:
     """Return the comparison of every row of the view in the lake with the one that its events give.
 
-    Rows beyond the newest streamed row of a partition are pending, a gap before it is a mismatch. Only rows of the view's present
-    declaration are judged.
+    Rows beyond the newest streamed row of a partition are pending, a gap before it is a mismatch. Only rows of the
+    view's present declaration are judged.
 
     Args:
         lake: The lake; tables that nobody wrote yet count as empty.
@@ -77,7 +79,9 @@ class _Comparison:
 
     def _has_tables(self) -> bool:
         names = [events_of(self._view), rows_of(self._view), *(f"raw.ops_{ledger}" for ledger in parity.LEDGERS)]
-        there = {f"raw.{name}" for (name,) in self._rows("SELECT view_name FROM duckdb_views() WHERE schema_name = 'raw'")}
+        there = {
+            f"raw.{name}" for (name,) in self._rows("SELECT view_name FROM duckdb_views() WHERE schema_name = 'raw'")
+        }
         missing = [name for name in names if name.replace('"', "") not in there]
         for ledger in parity.LEDGERS:
             if f"raw.ops_{ledger}" in missing:
@@ -110,7 +114,9 @@ class _Comparison:
 
     def _compare(self) -> None:
         report = self._report
-        compared, differing, missing, pending, unexpected, early, doubled, open_ = self._row(parity.counts_sql(self._compiled))
+        compared, differing, missing, pending, unexpected, early, doubled, open_ = self._row(
+            parity.counts_sql(self._compiled)
+        )
         report.rows += compared
         report.differing += differing
         report.missing += missing
@@ -130,11 +136,15 @@ class _Comparison:
             triples = zip(names, values[0::3], values[1::3], values[2::3], strict=True)
             for name, streamed, recomputed, differs in triples:
                 if differs and self._left():
-                    self._report.first_differences.append(Difference(event_id, partition, offset, name, streamed, recomputed))
+                    self._report.first_differences.append(
+                        Difference(event_id, partition, offset, name, streamed, recomputed)
+                    )
 
     def _compare_ledger(self, ledger: str, where: str) -> None:
         another = _ANOTHER_DECLARATION in self._report.not_verifiable
-        for event_id, partition, offset, told, owed, is_pending in self._rows(parity.ledger_sql(self._view, ledger, where)):
+        for event_id, partition, offset, told, owed, is_pending in self._rows(
+            parity.ledger_sql(self._view, ledger, where)
+        ):
             if is_pending:
                 self._report.pending += 1
             elif owed is not None or not another:

@@ -18,13 +18,14 @@ from headrace.bench.project import RunTopics, contract_of, make_run_topics, resu
 from headrace.bench.workload import Workload
 from headrace.project import Project
 from headrace.stack.broker import LocalBroker, stop_process
-from headrace.stack.logs import last_telling_line
+from headrace.stack.logs import tail
 
 WARM_UP = 0.1
 """Share of the rows before the measured interval: processes, plans and compilers have started by then."""
 
 _LOOK_SECONDS = 0.2
 _LONGEST_SECONDS = 1800
+_SHOWN_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _await_end(spec: RunSpec, processes: Sequence[tuple[subprocess.Popen[bytes],
         if time.monotonic() > deadline:
             raise BenchError(
                 f"{spec.contestant} has not ended after {_LONGEST_SECONDS} s",
-                {"log": str(processes[0][1])},
+                {"said": "\n    ".join(tail(processes[0][1], _SHOWN_LINES))},
                 "fewer --events",
             )
         time.sleep(_LOOK_SECONDS)
@@ -157,8 +158,8 @@ def _await_end(spec: RunSpec, processes: Sequence[tuple[subprocess.Popen[bytes],
         if process.returncode:
             raise BenchError(
                 f"{spec.contestant} ended with {process.returncode}",
-                {"log": str(log_file), "last": last_telling_line(log_file)},
-                f"tail {log_file}",
+                {"said": "\n    ".join(tail(log_file, _SHOWN_LINES))},
+                "headrace doctor",
             )
 
 

@@ -49,7 +49,8 @@ def _confluent(connection: KafkaConnection, topic: str) -> tuple[_Send, Callable
     producer = Producer(
         {
             "bootstrap.servers": connection.bootstrap_servers,
-            "acks": "all",
+            # Without it a retry overtakes what was sent before it, and events of a key change places.
+            "enable.idempotence": True,
             "compression.type": "lz4",
             "linger.ms": 20,
             "queue.buffering.max.messages": 200_000,

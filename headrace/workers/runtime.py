@@ -117,6 +117,8 @@ def set_up_logging(settings: LogSettings) -> None:
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
     # The client tells of every connection it opens.
     logging.getLogger("kafka").setLevel(max(logging.WARNING, logging.getLogger().level))
+    # A busy machine is not a fault of the process.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
 
 
 class PlainLines(logging.Formatter):

@@ -35,6 +35,26 @@ features:
 ttl: 24h
 """
 
+TICK = """\
+name: tick
+version: 1
+key: cell
+time: t
+fields:
+  cell: {type: long}
+  t: {type: timestamp}
+  load: {type: double}
+"""
+
+CELL = """\
+name: cell
+source: tick
+key: cell
+features:
+  - lag: {of: load, steps: [1]}
+ttl: 1h
+"""
+
 
 def row(
     key: str,
@@ -45,11 +65,11 @@ def row(
     revision: int = 0,
     emitted_at_ms: int = 0,
     declaration: str = "0123456789ab",
-    **features: object,
+    features: Mapping[str, object] | None = None,
 ) -> OnlineRow:
     """Make a row; its event time is its clock."""
     order = Order(generation, clock_ms, offset, revision, emitted_at_ms)
-    return OnlineRow(key, order, clock_ms, declaration, OnlineRow.encode(features))
+    return OnlineRow(key, order, clock_ms, declaration, OnlineRow.encode(features or {}))
 
 
 def load_project(folder: Path, events: Mapping[str, str], features: Mapping[str, str]) -> dict[str, View]:

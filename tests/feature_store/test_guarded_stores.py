@@ -57,7 +57,15 @@ def test_whatever_the_order_of_batches_the_newest_row_of_each_key_is_left(
 
 
 def test_a_row_comes_back_as_it_was_written(store: GuardedStore) -> None:
-    written = row("sübscriber:1 *", 2**62, 2**53 + 1, generation=3, revision=2, emitted_at_ms=9, total=1.5, name="Zoë", gone=None)
+    written = row(
+        "sübscriber:1 *",
+        2**62,
+        2**53 + 1,
+        generation=3,
+        revision=2,
+        emitted_at_ms=9,
+        features={"total": 1.5, "name": "Zoë", "gone": None},
+    )
     assert store.write("v", [written]) == 1
     assert store.read("v", ["sübscriber:1 *"]) == [written]
     assert written.features() == {"total": 1.5, "name": "Zoë", "gone": None}
@@ -81,8 +89,8 @@ def test_a_new_generation_wins_over_a_later_clock(store: GuardedStore) -> None:
 
 
 def test_a_repair_of_the_newest_event_is_stored(store: GuardedStore) -> None:
-    store.write("v", [row("a", 1_000, 5, total=1)])
-    repaired = row("a", 1_000, 5, revision=1, total=2)
+    store.write("v", [row("a", 1_000, 5, features={"total": 1})])
+    repaired = row("a", 1_000, 5, revision=1, features={"total": 2})
     assert store.write("v", [repaired]) == 1
     assert store.read("v", ["a"]) == [repaired]
 
@@ -218,11 +226,12 @@ def test_a_server_that_is_away_is_an_error_without_the_password() -> None:
     store = GuardedValkey("redis://someone:secret@127.0.0.1:1/0", timeout_seconds=1)
     with pytest.raises(OnlineStoreUnavailableError) as caught:
         store.read("v", ["a"])
-    assert str(caught.value).splitlines() == [
-        "the online store redis://…@127.0.0.1:1/0 does not answer: Error 111 connecting to 127.0.0.1:1. Connection refused.",
-        "  expected:  a Valkey server that takes writes",
-        "  try:       headrace status, or correct HEADRACE_ONLINE__URL",
-    ]
+    assert str(caught.value) == (
+        "the online store redis://…@127.0.0.1:1/0 does not answer: "
+        "Error 111 connecting to 127.0.0.1:1. Connection refused.\n"
+        "  expected:  a Valkey server that takes writes\n"
+        "  try:       headrace status, or correct HEADRACE_ONLINE__URL"
+    )
     store.close()
 
 

@@ -177,7 +177,8 @@ def test_two_writers_of_one_group_share_the_topic(topic: Topic, subscriber: View
         topic.send(records)
         newest = newest_records(records, subscriber.key)
         assert eventually(lambda: stored_offsets(sqlite, newest) == newest)
-        assert one.counters.read > 0 and two.counters.read > 0
+        assert one.counters.read > 0
+        assert two.counters.read > 0
 
 
 def test_a_writer_outlives_its_broker(
@@ -217,9 +218,13 @@ def test_a_writer_killed_under_load_leaves_a_store_that_catches_up(
     load = threading.Thread(target=topic.send, args=(records,))
     load.start()
     command = [
-        sys.executable, str(Path(__file__).with_name("writer_process.py")),
-        topic.connection.bootstrap_servers, str(tmp_path / "project"), topic.prefix.rstrip("."), str(tmp_path / "online.db"),
-    ]  # fmt: skip
+        sys.executable,
+        str(Path(__file__).with_name("writer_process.py")),
+        topic.connection.bootstrap_servers,
+        str(tmp_path / "project"),
+        topic.prefix.rstrip("."),
+        str(tmp_path / "online.db"),
+    ]
     newest = newest_records(records, subscriber.key)
     seen = -1
     for kill in (True, True, False):

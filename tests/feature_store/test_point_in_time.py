@@ -13,7 +13,7 @@ from headrace_features.view import View
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lake_cases import at, write_rows
-from store_cases import load_project
+from store_cases import CELL, TICK, load_project
 
 Rows = Sequence[Mapping[str, Any]]
 SUM = "duration_s_sum_1h"
@@ -26,7 +26,9 @@ def spine_of(*rows: tuple[str, datetime]) -> pa.Table:
     })  # fmt: skip
 
 
-def joined(lake: Path, view: View, *spine: tuple[str, datetime], as_of: At = "known", ttl_ms: int | None = None) -> list[Any]:
+def joined(
+    lake: Path, view: View, *spine: tuple[str, datetime], as_of: At = "known", ttl_ms: int | None = None
+) -> list[Any]:
     lookup = lookup_of(view, [SUM])
     if ttl_ms is not None:
         lookup = Lookup(lookup.view, lookup.key, lookup.columns, ttl_ms, lookup.declaration)
@@ -99,9 +101,9 @@ def test_a_table_that_is_not_made_yet_gives_nulls(tmp_path: Path, subscriber: Vi
 def test_views_with_other_keys_are_looked_up_by_their_own_column(tmp_path: Path, subscriber: View) -> None:
     cell = load_project(
         tmp_path / "other",
-        {"tick": "name: tick\nversion: 1\nkey: cell\ntime: t\nfields:\n  cell: {type: long}\n  t: {type: timestamp}\n  load: {type: double}\n"},
-        {"cell": "name: cell\nsource: tick\nkey: cell\nfeatures:\n  - lag: {of: load, steps: [1]}\nttl: 1h\n"},
-    )["cell"]  # fmt: skip
+        {"tick": TICK},
+        {"cell": CELL},
+    )["cell"]
     write_rows(tmp_path, subscriber, [row(10, 1.0)])
     write_rows(tmp_path, cell, [{"cell": 7, "clock": at(10), "load_lag_1": 0.25}])
     spine = spine_of(("a", at(11)), ("a", at(12))).append_column("cell", pa.array([7, 8], pa.int32()))
@@ -114,7 +116,7 @@ def test_views_with_other_keys_are_looked_up_by_their_own_column(tmp_path: Path,
 @st.composite
 def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Rows of two keys: clocks never go back, a generation may begin, rows are made late, some are repaired."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for key in "ab":
         clock, generation = 0, 0
         for offset in range(draw(st.integers(0, 8))):
@@ -159,7 +161,9 @@ def test_the_join_equals_a_search_through_all_rows(
 
 def test_a_spine_without_the_key_is_an_error(tmp_path: Path, subscriber: View) -> None:
     with pytest.raises(FeatureStoreError) as caught:
-        join_features(tmp_path, spine_of(("a", at(0))).rename_columns(["subscriber", "event_timestamp"]), [lookup_of(subscriber)])
+        join_features(
+            tmp_path, spine_of(("a", at(0))).rename_columns(["subscriber", "event_timestamp"]), [lookup_of(subscriber)]
+        )
     assert str(caught.value) == (
         "the spine has no column 'subscriber_id'\n"
         "  columns:   subscriber, event_timestamp\n"

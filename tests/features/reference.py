@@ -60,7 +60,8 @@ class Folded:
 
 @dataclass
 class Rules:
-    """A declaration as the reference reads it: plain data with times in milliseconds, and its SQL as Python functions."""
+    """A declaration as the reference reads it: plain data with times in milliseconds, and its SQL as Python
+    functions."""
 
     features: Sequence[Mapping[str, Any]]
     dedup_ms: int
@@ -162,9 +163,7 @@ def _windows(part: Mapping[str, Any], history: Sequence[Folded], current: Folded
     return columns
 
 
-def _values(
-    of: str, over: str, history: Sequence[Folded], current: Folded, *, exclude_current: bool
-) -> list[Any]:
+def _values(of: str, over: str, history: Sequence[Folded], current: Folded, *, exclude_current: bool) -> list[Any]:
     """Return the values in the window that are not null."""
     events = list(history) if exclude_current else [*history, current]
     if "row" in over:

@@ -13,7 +13,9 @@ from view_cases import START_MS
 _NONE: dict[str, Any] = {"x": None, "n": None, "i": None, "b": None, "s": None}
 
 
-def reading(offset: int, *, key: str = "a", at_ms: int | None = None, event_id: str | None = None, x: float | None = None) -> Event:
+def reading(
+    offset: int, *, key: str = "a", at_ms: int | None = None, event_id: str | None = None, x: float | None = None
+) -> Event:
     """Return the reading at an offset, 100 ms after the one before it."""
     time_ms = START_MS + (offset * 100 if at_ms is None else at_ms)
     value = offset * 1.25 if x is None else x
@@ -92,7 +94,9 @@ def test_null_is_not_a_number(tmp_path: Path) -> None:
 def test_what_stands_beside_the_numbers_is_compared_too(tmp_path: Path, column: str) -> None:
     made = ParityLake(tmp_path, readings())
     before = made.rows[3][column]
-    made.rows[3][column] = not before if isinstance(before, bool) else "other" if isinstance(before, str) else before + 1000
+    made.rows[3][column] = (
+        not before if isinstance(before, bool) else "other" if isinstance(before, str) else before + 1000
+    )
     assert report_of(made).differing == 1
 
 

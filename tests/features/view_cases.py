@@ -118,7 +118,13 @@ def declarations(draw: st.DrawFn) -> tuple[dict[str, Any], Rules]:
     anything = [*numbers, "s", *(name for name in derived if name == "d_text")]
     features: list[dict[str, Any]] = [_BASE_WINDOW] if draw(st.booleans()) else []
     windows = draw(st.lists(st.tuples(_lists(_OVERS, 2), _lists(_STATISTICS, 3), st.booleans()), max_size=3))
-    taken = {(of, over, take, False) for part in features for of in ["x"] for over in part["window"]["over"] for take in part["window"]["take"]}
+    taken = {
+        (of, over, take, False)
+        for part in features
+        for of in ["x"]
+        for over in part["window"]["over"]
+        for take in part["window"]["take"]
+    }
     for overs, takes, exclude in windows:
         of = draw(st.sampled_from(numbers if takes != ["count"] else anything))
         wanted = {(of, over, take, exclude) for over in overs for take in takes}
@@ -127,7 +133,9 @@ def declarations(draw: st.DrawFn) -> tuple[dict[str, Any], Rules]:
         taken |= wanted
         features.append({"window": {"of": [of], "over": overs, "take": takes, "exclude_current": exclude}})
     if draw(st.booleans()):
-        features.append({"lag": {"of": draw(_lists(st.sampled_from(anything), 3)), "steps": draw(_lists(st.integers(1, 5), 2))}})
+        features.append(
+            {"lag": {"of": draw(_lists(st.sampled_from(anything), 3)), "steps": draw(_lists(st.integers(1, 5), 2))}}
+        )
     if draw(st.booleans()):
         features.append({"zscore": {"of": [draw(st.sampled_from(numbers))], "over": draw(_lists(_OVERS, 2))}})
     if draw(st.booleans()):
@@ -160,7 +168,9 @@ def declarations(draw: st.DrawFn) -> tuple[dict[str, Any], Rules]:
     return declaration, rules
 
 
-_STEPS_MS = st.sampled_from([0, 0, 0, 1, 9, 10, 11, 50, 99, 100, 101, 999, 1000, 1001, 3000, 3001, 5000, 5001, 60_001, -1, -50, -2000])
+_STEPS_MS = st.sampled_from(
+    [0, 0, 0, 1, 9, 10, 11, 50, 99, 100, 101, 999, 1000, 1001, 3000, 3001, 5000, 5001, 60_001, -1, -50, -2000]
+)
 _DOUBLES = st.none() | st.sampled_from([0.0, 1.0, 1e16, -1e16, 3.5, 1e-3]) | st.floats(-1e6, 1e6).map(lambda x: x + 0.0)
 _LONGS = st.none() | st.integers(-3, 3) | st.integers(2**62 - 3, 2**62 + 3)
 _VALUES = st.fixed_dictionaries(
@@ -177,7 +187,9 @@ _VALUES = st.fixed_dictionaries(
 @st.composite
 def event_lists(draw: st.DrawFn) -> list[Event]:
     """Events of a few keys, their offsets interleaved: ties, repeats, late ones, jumps beyond `retain`."""
-    drawn = draw(st.lists(st.tuples(st.integers(0, 2), _STEPS_MS, st.integers(0, 30), _VALUES), min_size=1, max_size=60))
+    drawn = draw(
+        st.lists(st.tuples(st.integers(0, 2), _STEPS_MS, st.integers(0, 30), _VALUES), min_size=1, max_size=60)
+    )
     times: dict[int, int] = {}
     events = []
     for offset, (key, step_ms, id_number, values) in enumerate(drawn):
@@ -188,7 +200,9 @@ def event_lists(draw: st.DrawFn) -> list[Event]:
     return events
 
 
-def duckdb_rows(view: View, events: Sequence[Event]) -> tuple[CompiledSql, list[dict[str, Any]], dict[int, dict[str, Any]]]:
+def duckdb_rows(
+    view: View, events: Sequence[Event]
+) -> tuple[CompiledSql, list[dict[str, Any]], dict[int, dict[str, Any]]]:
     """Return the statement with bounds, its rows, and the marks of each offset."""
     table = pa.Table.from_pylist(
         [

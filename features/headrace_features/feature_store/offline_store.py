@@ -18,7 +18,7 @@ from feast.saved_dataset import SavedDatasetStorage
 
 from headrace_features.feature_store.errors import FeatureStoreError
 from headrace_features.feature_store.point_in_time import At, Lookup, join_features
-from headrace_features.feature_store.protobuf_values import COLUMN_TYPES
+from headrace_features.feature_store.protobuf_values import COLUMN_TYPES, primitive
 from headrace_features.feature_store.source import LakeSource
 
 if TYPE_CHECKING:
@@ -172,14 +172,17 @@ class LakeRetrievalJob(RetrievalJob):
         return self._read()
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return self._read().to_pandas()
+        frame: pd.DataFrame = self._read().to_pandas()
+        return frame
 
 
 def _lake(views: Sequence[FeatureView]) -> Path:
     lakes = {_source(view.batch_source).lake for view in views}
     if len(lakes) != 1:
         raise FeatureStoreError(
-            f"the views stand in {len(lakes)} lakes", {"lakes": ", ".join(sorted(lakes)), "expected": "one"}, "headrace features apply"
+            f"the views stand in {len(lakes)} lakes",
+            {"lakes": ", ".join(sorted(lakes)), "expected": "one"},
+            "headrace features apply",
         )
     return Path(lakes.pop())
 
@@ -195,10 +198,10 @@ def _source(source: DataSource | None) -> LakeSource:
 
 
 def _lookup(view: FeatureView, feature_refs: Sequence[str], full_feature_names: bool) -> Lookup:
-    name = view.projection.name_to_use()
+    name = view.projection.name_to_use()  # type: ignore[no-untyped-call]  # feast
     # A reference may carry a version, `view@v2:feature`: the registry has resolved it to this view.
     wanted = [ref.partition(":")[2] for ref in feature_refs if ref.partition(":")[0].partition("@")[0] == name]
-    types = {field.name: COLUMN_TYPES[field.dtype] for field in view.features}
+    types = {field.name: COLUMN_TYPES[primitive(field.dtype)] for field in view.features}
     (key,) = (field.name for field in view.entity_columns)
     source = _source(view.batch_source)
     return Lookup(

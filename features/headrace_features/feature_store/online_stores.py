@@ -1,4 +1,4 @@
-"""The guarded online stores as classes of Feast: `get_online_features` and `push` go through the same guard as the writer."""
+"""The guarded online stores as classes of Feast: what Feast writes goes through the same guard as the writer's rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel
 from headrace_ingestion.clock import Clock, SystemClock
 
-from headrace_features.feature_store.protobuf_values import from_protobuf, key_text, to_protobuf
+from headrace_features.feature_store.protobuf_values import from_protobuf, key_text, primitive, to_protobuf
 from headrace_features.online.config import OnlineConfig, open_store
 from headrace_features.online.lookup import freshness
 from headrace_features.online.row import OnlineRow, Order
@@ -72,7 +72,7 @@ class GuardedOnlineStore(OnlineStore):
         Values older than the view's ttl, and those of another declaration, are withheld: the answer then holds their
         clock and no values, which Feast reports as null with the status NOT_FOUND.
         """
-        types = {field.name: field.dtype for field in table.features}
+        types = {field.name: primitive(field.dtype) for field in table.features}
         names = list(types) if requested_features is None else requested_features
         declaration = table.tags.get(DECLARATION_TAG)
         ttl_ms = _milliseconds(table)
@@ -98,8 +98,8 @@ class GuardedOnlineStore(OnlineStore):
     ) -> None:
         """Store what Feast pushes or materialises, where it is newer than what stands there.
 
-        Feast knows neither generation nor offset: a row counts as one of the key's present generation at its event time,
-        before every row that the job wrote for the same instant.
+        Feast knows neither generation nor offset: a row counts as one of the key's present generation at its event
+        time, before every row that the job wrote for the same instant.
         """
         if not data:
             return
@@ -109,7 +109,8 @@ class GuardedOnlineStore(OnlineStore):
         generations = [0 if row is None else row.order.generation for row in stored]
         declaration = table.tags.get(DECLARATION_TAG, "")
         rows = [
-            _row(key, generation, declaration, row) for key, generation, row in zip(keys, generations, data, strict=True)
+            _row(key, generation, declaration, row)
+            for key, generation, row in zip(keys, generations, data, strict=True)
         ]
         store.write(table.name, rows)
         if progress is not None:

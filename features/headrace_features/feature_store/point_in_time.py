@@ -1,14 +1,14 @@
 """Point-in-time joins: the values of views as they stood at each row of a spine, by ASOF joins in DuckDB.
 
-The rows of a key are numbered in their order (generation, clock, source offset, revision). A row is visible from its clock
-on, for `known` from the instant it was made if that is later; at each instant the visible row of the highest number
-counts, however late it came; one older than the view's ttl counts as none.
+The rows of a key are numbered in their order (generation, clock, source offset, revision). A row is visible from its
+clock on, for `known` from the instant it was made if that is later; at each instant the visible row of the highest
+number counts, however late it came; one older than the view's ttl counts as none.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from headrace_ingestion.errors import closest
 
 from headrace_features.feature_store.errors import FeatureStoreError
-from headrace_features.view import View
+from headrace_features.view import ColumnType, View
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,7 +47,7 @@ class Lookup:
 
     view: str
     key: str
-    columns: dict[str, tuple[str, str]] = field(hash=False)
+    columns: Mapping[str, tuple[ColumnType, str]] = field(hash=False)
     ttl_ms: int
     declaration: str | None = None
     spine_key: str | None = None
@@ -150,17 +150,20 @@ def _query(snapshot: Snapshot | None, lookup: Lookup, at: At) -> str:
     if lookup.declaration is not None:
         conditions.append(f"declaration = {text(lookup.declaration)}")
     entity = quoted(lookup.key)
+    entity_type = sql_type(snapshot.columns.field(lookup.key).type)
+    visible = "greatest(clock, emitted_at)" if at == "known" else "clock"
     read = ", ".join(_column(snapshot, name, type_) for name, type_, _ in outputs)
     shown = ", ".join(f"r.{quoted(name)}::{type_} AS {quoted(output)}" for name, type_, output in outputs)
     return f"""
         WITH history AS MATERIALIZED (
-            SELECT {entity} AS _entity, clock, {"greatest(clock, emitted_at)" if at == "known" else "clock"} AS _visible,
+            SELECT {entity} AS _entity, clock, {visible} AS _visible,
                    row_number() OVER (PARTITION BY {entity} ORDER BY {_ORDER}) AS _number, {read}
             FROM {raw_name(snapshot)} WHERE {" AND ".join(conditions)}
         ), newest AS (
-            SELECT _entity, _visible, max(_number) OVER (PARTITION BY _entity ORDER BY _visible) AS _number FROM history
+            SELECT _entity, _visible, max(_number) OVER (PARTITION BY _entity ORDER BY _visible) AS _number
+            FROM history
         ), wanted AS (
-            SELECT _row, _at, TRY_CAST(_key AS {sql_type(snapshot.columns.field(lookup.key).type)}) AS _entity FROM spine
+            SELECT _row, _at, TRY_CAST(_key AS {entity_type}) AS _entity FROM spine
         ), picked AS (
             SELECT w._row, w._at, n._entity, n._number
             FROM wanted w ASOF JOIN newest n ON w._entity = n._entity AND w._at >= n._visible

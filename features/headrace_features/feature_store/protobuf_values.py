@@ -12,12 +12,12 @@ from feast.types import Bool, Float64, Int64, PrimitiveFeastType, String
 from headrace_features.feature_store.errors import FeatureStoreError
 from headrace_features.view import ColumnType
 
-FEAST_TYPES: Mapping[str, PrimitiveFeastType] = {
-    "double": Float64, "long": Int64, "int": Int64, "string": String, "bool": Bool,
-}  # fmt: skip
-"""Type of a column or a key → its type in Feast, which has no integers of 32 bits that DuckDB would not widen."""
-
-COLUMN_TYPES: Mapping[PrimitiveFeastType, ColumnType] = {Float64: "double", Int64: "long", String: "string", Bool: "bool"}
+COLUMN_TYPES: Mapping[PrimitiveFeastType, ColumnType] = {
+    Float64: "double",
+    Int64: "long",
+    String: "string",
+    Bool: "bool",
+}
 
 _TO_PROTOBUF: Mapping[PrimitiveFeastType, Callable[[Any], Value]] = {
     Float64: lambda value: Value(double_val=value),
@@ -26,6 +26,19 @@ _TO_PROTOBUF: Mapping[PrimitiveFeastType, Callable[[Any], Value]] = {
     Bool: lambda value: Value(bool_val=value),
 }
 _FROM_PROTOBUF = frozenset({"double_val", "float_val", "int64_val", "int32_val", "string_val", "bool_val"})
+
+
+def primitive(type_: object) -> PrimitiveFeastType:
+    """Return the type of a field, if it is one that a column has.
+
+    Raises:
+        FeatureStoreError: It is another one.
+    """
+    if isinstance(type_, PrimitiveFeastType) and type_ in COLUMN_TYPES:
+        return type_
+    raise FeatureStoreError(
+        f"a field is of the type {type_}", {"expected": ", ".join(map(str, COLUMN_TYPES))}, "headrace features apply"
+    )
 
 
 def to_protobuf(value: Any, type_: PrimitiveFeastType) -> Value:
@@ -44,7 +57,9 @@ def from_protobuf(value: Value) -> Any:
         return None
     if kind not in _FROM_PROTOBUF:
         raise FeatureStoreError(
-            f"a value of the kind {kind!r} cannot be stored", {"kinds": ", ".join(sorted(_FROM_PROTOBUF))}, "headrace features plan"
+            f"a value of the kind {kind!r} cannot be stored",
+            {"kinds": ", ".join(sorted(_FROM_PROTOBUF))},
+            "headrace features plan",
         )
     return getattr(value, kind)
 
@@ -57,7 +72,8 @@ def key_text(key: EntityKey) -> str:
     """
     if len(key.entity_values) != 1:
         raise FeatureStoreError(
-            f"an entity key has the parts {', '.join(key.join_keys) or 'none'}", {"expected": "one: the key of the view"},
+            f"an entity key has the parts {', '.join(key.join_keys) or 'none'}",
+            {"expected": "one: the key of the view"},
             "headrace features plan",
-        )  # fmt: skip
+        )
     return str(from_protobuf(key.entity_values[0]))

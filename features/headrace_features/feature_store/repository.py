@@ -58,7 +58,7 @@ def generate_repository(
     # The objects come from the file that people read and that the `feast` command line applies.
     objects = _objects(definitions)
     store.apply(objects, objects_to_delete=_gone(store, objects), partial=False)
-    store.refresh_registry()
+    store.refresh_registry()  # type: ignore[no-untyped-call]  # feast
     return store
 
 
@@ -95,6 +95,6 @@ def _gone(store: FeatureStore, objects: list[Any]) -> list[Any]:
     kept = {(type(each).__name__, each.name) for each in objects}
     kept |= {("LakeSource", each.batch_source.name) for each in objects if hasattr(each, "batch_source")}
     # Feast makes an entity of its own for views without one.
-    known = [entity for entity in store.list_entities() if entity.name != "__dummy"]
+    known: list[Any] = [entity for entity in store.list_entities() if entity.name != "__dummy"]
     known += [*store.list_feature_views(), *store.list_feature_services(), *store.list_data_sources()]
     return [each for each in known if (type(each).__name__, each.name) not in kept]

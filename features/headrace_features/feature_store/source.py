@@ -17,7 +17,7 @@ _VALUE_TYPES = {
 
 
 class LakeSource(DataSource):
-    """Rows of `features.<view>` in the lake; their instant is the key's clock, and they were known from `emitted_at` on.
+    """Rows of `features.<view>` in the lake: their instant is the key's clock; they were known from `emitted_at` on.
 
     Attributes:
         view: Name of the view; its Delta table stands at `<lake>/features/<view>`.
@@ -43,7 +43,7 @@ class LakeSource(DataSource):
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, LakeSource)
-            and bool(super().__eq__(other))
+            and bool(super().__eq__(other))  # type: ignore[no-untyped-call]  # feast
             and (self.view, self.lake, self.declaration) == (other.view, other.lake, other.declaration)
         )
 

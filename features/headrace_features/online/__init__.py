@@ -1,7 +1,7 @@
 """Online: the newest row of each entity key, in SQLite or Valkey, under a guard that never lets an older one in.
 
-Owns the guarded stores, the writer that fills them from the feature topics, and the lookup that checks age. Knows nothing
-of Feast: `headrace_features.feature_store` wraps these stores for it.
+Owns the guarded stores, the writer that fills them from the feature topics, and the lookup that checks age. Knows
+nothing of Feast: `headrace_features.feature_store` wraps these stores for it.
 """
 
 from __future__ import annotations

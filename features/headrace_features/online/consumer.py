@@ -26,7 +26,7 @@ _OPTIONS: dict[str, Any] = {
     "enable_auto_commit": False,
     # Without a committed offset: everything, so that a new store knows every key.
     "auto_offset_reset": "earliest",
-    # A row of an open transaction is served at once; should the transaction be aborted, the job makes the same row again.
+    # A row of an open transaction is served at once: should it be aborted, the job makes the same row again.
     "isolation_level": "read_uncommitted",
     "max_poll_records": BATCH_ROWS,
     "session_timeout_ms": SESSION_MS,
@@ -129,7 +129,9 @@ class GroupConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-p
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Begin where the group has come to."""
         self.joined = True
-        log.info("reading %s", ", ".join(sorted(f"{place.topic}-{place.partition}" for place in assigned)) or "nothing yet")
+        log.info(
+            "reading %s", ", ".join(sorted(f"{place.topic}-{place.partition}" for place in assigned)) or "nothing yet"
+        )
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Hand over: commit what is done, and forget the places."""

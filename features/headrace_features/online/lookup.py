@@ -29,7 +29,7 @@ class OnlineValues:
         age: Now less the clock; never negative.
         ttl: How old values may be to be served.
         expired: Whether they are older than that.
-        outdated: Whether another declaration of the view computed them: a column of the same name may mean something else.
+        outdated: Whether another declaration of the view computed them: the same name may mean something else there.
         declaration: Hash of the declaration that computed them.
     """
 

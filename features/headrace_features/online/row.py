@@ -17,8 +17,8 @@ _DIGITS = 19
 class Order(NamedTuple):
     """The place of a row in the history of its key; of two, the greater is the newer.
 
-    Two rows with the same first four parts come from the same event. `emitted_at_ms` decides between them, so that a changed
-    declaration, which computes history anew, replaces what the old one left; the same row pushed twice is equal.
+    Two rows with the same first four parts come from the same event. `emitted_at_ms` decides between them, so that a
+    changed declaration, which computes history anew, replaces what the old one left; a row pushed twice is equal.
 
     Attributes:
         generation: The key's generation, from 0.

@@ -44,8 +44,8 @@ from online_rows where view = ? and key in
 class GuardedSqlite:
     """Newest rows in a SQLite file: one writer at a time, any number of readers beside it.
 
-    A killed process loses nothing that was written. A power cut may undo the last writes (the log is not forced to disk at
-    each of them): the writer then has to read its topics again.
+    A killed process loses nothing that was written. A power cut may undo the last writes (the log is not forced to disk
+    at each of them): the writer then has to read its topics again.
 
     Args:
         path: The file; it and its folder are made when they do not exist.

@@ -123,7 +123,9 @@ class GuardedValkey:
             raise self._unavailable(error) from error
         except ValkeyError as error:
             raise OnlineStoreError(
-                f"the online store {self._place} cannot be used: {error}", {"expected": "Valkey 7 or newer"}, "headrace doctor"
+                f"the online store {self._place} cannot be used: {error}",
+                {"expected": "Valkey 7 or newer"},
+                "headrace doctor",
             ) from error
 
     def _unavailable(self, error: Exception) -> OnlineStoreUnavailableError:

@@ -66,7 +66,7 @@ class _Feed:
 class OnlineWriter:
     """Reads the topics of views and keeps the newest row of each key in the store.
 
-    Offsets are committed after the rows are stored, so a crash makes rows be read again, and the guard of the store takes
+    Offsets are committed after the rows are stored: a crash makes rows be read again, and the guard of the store takes
     none twice. Members of one group share the partitions.
 
     Attributes:
@@ -100,7 +100,9 @@ class OnlineWriter:
             view.topic(connection.topic_prefix): _Feed(view.name, compile_reader(view)) for view in views
         }  # fmt: skip
         if not self._feeds:
-            raise OnlineStoreError("the online writer has no view", {"expected": "at least one"}, "headrace features plan")
+            raise OnlineStoreError(
+                "the online writer has no view", {"expected": "at least one"}, "headrace features plan"
+            )
         self._group_id = group_id
         self._instance = instance
         self._flush_seconds = flush_interval.total_seconds()

@@ -107,9 +107,7 @@ def _layers(view: View) -> list[dict[str, str]]:
     layers = [{c.name: f"LAG({c.of}, {c.steps}) OVER ({partition})" for c in columns if c.operation == "lag"}]
     for length_ms in dict.fromkeys(c.over.length_ms for c in columns if c.over):
         # A RANGE frame holds its lower end; a window of the semantics does not: one millisecond less.
-        seconds, milliseconds = divmod(length_ms - 1, 1000)
-        interval = f"INTERVAL '{seconds}.{milliseconds:03d}' SECOND(6, 3)"
-        frame = f"OVER ({partition} RANGE BETWEEN {interval} PRECEDING AND CURRENT ROW)"
+        frame = f"OVER ({partition} RANGE BETWEEN {_interval(length_ms - 1)} PRECEDING AND CURRENT ROW)"
         layers.append(
             {
                 c.name: f"{_STATISTICS[c.operation]}({c.of}) {frame}"
@@ -118,6 +116,14 @@ def _layers(view: View) -> list[dict[str, str]]:
             }
         )
     return layers
+
+
+def _interval(length_ms: int) -> str:
+    minutes, milliseconds = divmod(length_ms, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    seconds, milliseconds = divmod(milliseconds, 1000)
+    return f"INTERVAL '{days} {hours:02d}:{minutes:02d}:{seconds:02d}.{milliseconds:03d}' DAY TO SECOND(3)"
 
 
 def _digits_alike(column: KernelFeature, number: int) -> str:

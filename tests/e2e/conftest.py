@@ -1,0 +1,34 @@
+"""One demonstration for the whole session, and its project for the tests that need a stack with a history."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import headrace
+import pytest
+from e2e_types import Demo
+from headrace.project import Project
+
+EVENTS = 20_000
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """`headrace demo`, run once, with its project kept."""
+    folder = tmp_path_factory.mktemp("demo") / "roaming"
+    command = [sys.executable, "-m", "headrace", "demo", "--events", str(EVENTS), "--keep", str(folder), "--output", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=800)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return Demo(folder, json.loads(done.stdout), done.stderr)
+
+
+@pytest.fixture(scope="session")
+def running(demo: Demo) -> Iterator[Project]:
+    """The project of the demonstration, up again: every process goes on from what it left behind."""
+    up = [sys.executable, "-m", "headrace", "up", "--detach", "--project", str(demo.folder)]
+    done = subprocess.run(up, capture_output=True, text=True, check=False, timeout=400)
+    assert done.returncode == 0, done.stderr[-4000:]
+    yield headrace.open(demo.folder)
+    down = [sys.executable, "-m", "headrace", "down", "--project", str(demo.folder)]
+    subprocess.run(down, capture_output=True, check=True, timeout=200)

@@ -1,0 +1,157 @@
+"""kill -9 of any process under load: nothing delivered is lost, nothing counts twice, parity holds."""
+
+import os
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from headrace.online import open_online_store
+from headrace.project import Project
+from headrace.stack.state import running_state
+from headrace_ingestion import Delivery, DeliveryError, Producer
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+RATE = 200
+SUBSCRIBERS = 40
+PROCESSES = ("job-call.subscriber_id", "lake-writer", "online-writer", "scorer-roaming_fraud", "kafka")
+
+
+class Load:
+    """Sends calls at a steady rate from a thread of its own and remembers what became of each."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._deliveries: dict[str, Delivery] = {}
+        self.delivered: set[str] = set()
+        self.uncertain: set[str] = set()
+
+    def __enter__(self) -> "Load":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        producer = Producer(list(self._project.contracts.values()), self._project.connection())
+        with producer:
+            number = 0
+            while not self._stop.wait(1 / RATE):
+                number += 1
+                delivery = producer.send("call", self._call(number), event_id=str(uuid.uuid4()))
+                self._deliveries[delivery.event_id] = delivery
+        for event_id, delivery in self._deliveries.items():
+            try:
+                delivery.result(timeout=60)
+            except DeliveryError:
+                self.uncertain.add(event_id)
+            else:
+                self.delivered.add(event_id)
+
+    @staticmethod
+    def _call(number: int) -> dict[str, object]:
+        return {
+            "subscriber_id": f"crash-{number % SUBSCRIBERS}",
+            "started_at": datetime.now(UTC),
+            "duration_s": float(number % 97),
+            "home_country": "DE",
+            "country": "FR" if number % 5 else "DE",
+            "callee_country": "DE",
+            "device": f"d{number % 3}",
+        }
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_killed_process_loses_nothing_and_doubles_nothing(running: Project, process: str) -> None:
+    with Load(running) as load:
+        time.sleep(3)
+        _kill(running, process)
+        _until(lambda: _healthy_after_restart(running, process), "the stack is healthy again")
+        time.sleep(3)
+    assert load.delivered
+    _until(lambda: _settled(running), "every event has its row and its score")
+    _assert_events_are_there_once(running, load)
+    _assert_rows_and_scores_are_there_once(running)
+    report = running.features.verify("subscriber")
+    assert report.passed, report.text()
+    _assert_the_online_store_has_the_newest(running)
+
+
+def _kill(project: Project, name: str) -> None:
+    state = running_state(project.folders)
+    assert state is not None
+    pid = next(process.pid for process in state.processes if process.name == name)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    _until(lambda: _restarts(project, name) > 0 or _pid(project, name) not in (pid, None), f"{name} was seen to die")
+
+
+def _pid(project: Project, name: str) -> int | None:
+    state = running_state(project.folders)
+    return next((p.pid for p in state.processes if p.name == name), None) if state else None
+
+
+def _restarts(project: Project, name: str) -> int:
+    state = running_state(project.folders)
+    return next((p.restarts for p in state.processes if p.name == name), 0) if state else 0
+
+
+def _healthy_after_restart(project: Project, name: str) -> bool:
+    state = running_state(project.folders)
+    return state is not None and state.phase == "healthy" and _restarts(project, name) > 0
+
+
+def _until(condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.3)
+
+
+def _count(project: Project, query: str) -> int:
+    return int(project.lake.sql(query).rows[0][0])
+
+
+def _settled(project: Project) -> bool:
+    events = _count(project, "SELECT count(*) FROM events.call")
+    rows = _count(project, "SELECT count(*) FROM features.subscriber")
+    scores = _count(project, "SELECT count(*) FROM scores.roaming_fraud WHERE variant = 'champion'")
+    return events == rows == scores
+
+
+def _assert_events_are_there_once(project: Project, load: Load) -> None:
+    found = project.lake.sql("SELECT event_id, count(*) FROM raw.events_call WHERE subscriber_id LIKE 'crash-%' GROUP BY 1").rows
+    stored = dict(found)
+    assert load.delivered <= stored.keys()
+    assert {event_id for event_id, times in stored.items() if times > 1} == set()
+
+
+def _assert_rows_and_scores_are_there_once(project: Project) -> None:
+    twice = "SELECT count(*) FROM (SELECT 1 FROM {} GROUP BY {} HAVING count(*) > 1)"
+    assert _count(project, twice.format("raw.events_call", "_partition, _offset")) == 0
+    assert _count(project, twice.format("raw.features_subscriber", "source_partition, source_offset")) == 0
+    assert _count(project, twice.format("raw.scores_roaming_fraud", "model, variant, event_id")) == 0
+
+
+def _assert_the_online_store_has_the_newest(project: Project) -> None:
+    newest = project.lake.sql(
+        """
+        SELECT subscriber_id, max_by(source_offset, (generation, clock, source_offset)) FROM features.subscriber
+        WHERE subscriber_id LIKE 'crash-%' GROUP BY 1
+        """
+    ).rows
+    with open_online_store(project) as store:
+
+        def stored() -> dict[str, int]:
+            rows = store.read("subscriber", [key for key, _ in newest])
+            return {key: row.order.source_offset for (key, _), row in zip(newest, rows, strict=True) if row}
+
+        _until(lambda: stored() == dict(newest), "the online store holds the newest row of every key", 30)

@@ -1,0 +1,212 @@
+"""What a wrong declaration of a view says: what failed, where, what exists, what to type."""
+
+from pathlib import Path
+
+import pytest
+from headrace_features.resolve import load_view, load_views
+from headrace_ingestion.contract import Contract
+from headrace_ingestion.errors import DeclarationError
+
+CALL = Contract.model_validate(
+    {
+        "name": "call",
+        "version": 1,
+        "key": "subscriber_id",
+        "time": "started_at",
+        "fields": {
+            "subscriber_id": {"type": "string"},
+            "started_at": {"type": "timestamp"},
+            "duration_s": {"type": "double"},
+            "home_country": {"type": "string"},
+            "country": {"type": "string"},
+        },
+    }
+)
+GOOD = """\
+name: subscriber
+source: call
+key: subscriber_id
+derive:
+  abroad: country <> home_country
+features:
+  - lag: {of: duration_s, steps: [1, 2]}
+  - window: {of: duration_s, over: [5m], take: [count, mean]}
+  - calendar: {take: [hour], zone: UTC}
+  - expression: {name: burst, sql: duration_s_count_5m / 2}
+ttl: 24h
+"""
+CASES: dict[str, tuple[str, str, str]] = {
+    "an unknown field": (
+        "lag: {of: duration_s,",
+        "lag: {of: duration,",
+        "features/subscriber.yaml line 7: 'lag' reads the field 'duration', which event 'call' version 1 "
+        "does not have\n"
+        "  fields:   subscriber_id, started_at, duration_s, home_country, country\n"
+        "  derived:  abroad\n"
+        "  try:      of: duration_s",
+    ),
+    "a window of a string": (
+        "window: {of: duration_s, over: [5m], take: [count, mean]}",
+        "window: {of: country, over: [5m], take: [mean]}",
+        "features/subscriber.yaml line 8: mean of a window reads 'country', which is a string\n"
+        "  types:   int, long, double, bool\n"
+        "  fields:  duration_s, abroad\n"
+        "  try:     of: duration_s",
+    ),
+    "a missing ttl": (
+        "ttl: 24h\n",
+        "",
+        "features/subscriber.yaml line 1: a view has no 'ttl'\n"
+        "  fields:  name, source, key, order, derive, features, ttl, dedup, retain, description\n"
+        "  given:   name, source, key, derive, features\n"
+        "  try:     ttl: …",
+    ),
+    "an unknown statistic": (
+        "take: [count, mean]",
+        "take: [count, median]",
+        "features/subscriber.yaml line 8: 'features.1.window.take.1' is 'median'\n"
+        "  allowed:  count, sum, mean, std, min, max\n"
+        "  try:      mean",
+    ),
+    "a name declared twice": (
+        "steps: [1, 2]",
+        "steps: [1, 1]",
+        "features/subscriber.yaml line 7: the column 'duration_s_lag_1' is declared twice\n"
+        "  columns:  duration_s_lag_1\n"
+        "  try:      another name, or remove one of the two",
+    ),
+    "an expression named like a column of every row": (
+        "name: burst",
+        "name: generation",
+        "features/subscriber.yaml line 10: the column 'generation' is a column of every row\n"
+        "  columns:  duration_s_lag_1, duration_s_lag_2, duration_s_count_5m, duration_s_mean_5m, hour\n"
+        "  try:      another name, or remove one of the two",
+    ),
+    "a negative window": (
+        "over: [5m]",
+        "over: [-5m]",
+        "features/subscriber.yaml line 8: '-5m' is not the extent of a window\n"
+        "  expected:  a length of time above zero, or a number of rows up to 999999\n"
+        "  try:       over: [5m, 24h, 50 rows]",
+    ),
+    "a window of length zero": (
+        "over: [5m]",
+        "over: [0s]",
+        "features/subscriber.yaml line 8: '0s' is not the extent of a window\n"
+        "  expected:  a length of time above zero, or a number of rows up to 999999\n"
+        "  try:       over: [5m, 24h, 50 rows]",
+    ),
+    "an unsupported function": (
+        "sql: duration_s_count_5m / 2",
+        "sql: sqr(duration_s_count_5m)",
+        "features/subscriber.yaml line 10: expression 'burst' uses SQR(duration_s_count_5m), which is "
+        "outside the subset of expressions (sqr)\n"
+        "  subset:  + - * /, comparisons, AND OR NOT, IS [NOT] NULL, BETWEEN, IN (…), CASE WHEN, literals, "
+        "and the functions abs, ceil, coalesce, exp, floor, greatest, least, ln, nullif, sqrt\n"
+        "  try:     sqrt",
+    ),
+    "an expression over an unknown name": (
+        "sql: duration_s_count_5m / 2",
+        "sql: duration_s_count_1h / 2",
+        "features/subscriber.yaml line 10: expression 'burst' reads 'duration_s_count_1h', which does not "
+        "exist here\n"
+        "  exist:  subscriber_id, duration_s, home_country, country, abroad, duration_s_lag_1, "
+        "duration_s_lag_2, duration_s_count_5m, duration_s_mean_5m, hour\n"
+        "  try:    duration_s_count_5m",
+    ),
+    "a text where a number is expected": (
+        "sql: duration_s_count_5m / 2",
+        "sql: country / 2",
+        "features/subscriber.yaml line 10: expression 'burst': country is a string, where a double is expected\n"
+        "  types:  double, string, bool\n"
+        "  try:    an expression of type double",
+    ),
+    "an unknown source": (
+        "source: call",
+        "source: cal",
+        "features/subscriber.yaml line 2: 'source' names the event 'cal', which the project does not declare\n"
+        "  events:  call\n"
+        "  try:     source: call",
+    ),
+    "a key that is not the event's": (
+        "key: subscriber_id",
+        "key: country",
+        "features/subscriber.yaml line 3: 'key' is 'country', but the event 'call' is keyed by 'subscriber_id'\n"
+        "  expected:  the key of the event: its order is the order of the view\n"
+        "  try:       key: subscriber_id",
+    ),
+    "a time zone that does not exist": (
+        "zone: UTC",
+        "zone: Europe/Berlni",
+        "features/subscriber.yaml line 9: 'Europe/Berlni' is not a time zone\n"
+        "  expected:  a name of the IANA database\n"
+        "  try:       Europe/Berlin",
+    ),
+    "an unknown kind of feature": (
+        "- calendar:",
+        "- calender:",
+        "features/subscriber.yaml line 9: 'calender' is not a known field of a feature\n"
+        "  fields:  lag, window, zscore, since_last, calendar, expression\n"
+        "  try:     calendar",
+    ),
+    "a derived value with the name of a field": (
+        "abroad: country",
+        "country: country",
+        "features/subscriber.yaml line 5: derive 'country' has the name of a field of the event\n"
+        "  fields:  subscriber_id, started_at, duration_s, home_country, country\n"
+        "  try:     country_derived",
+    ),
+    "a retain shorter than a window": (
+        "ttl: 24h",
+        "ttl: 24h\nretain: 1m",
+        "features/subscriber.yaml line 12: 'retain' is shorter than the longest window\n"
+        "  longest window:  300000 ms\n"
+        "  try:             remove retain",
+    ),
+    "a ttl that is no duration": (
+        "ttl: 24h",
+        "ttl: 24 hours",
+        "features/subscriber.yaml line 11: '24 hours' is not a duration\n"
+        "  units:  ms, s, m, h, d\n"
+        "  try:    a whole number and a unit, such as 5m",
+    ),
+}
+
+
+def message_of(text: str, folder: Path) -> str:
+    """Return what loading the declaration says."""
+    file = folder / "features" / "subscriber.yaml"
+    file.parent.mkdir()
+    file.write_text(text)
+    with pytest.raises(DeclarationError) as error:
+        load_view(file, {"call": CALL}, root=folder)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_wrong_declaration_says_what_where_and_what_to_type(case: str, tmp_path: Path) -> None:
+    before, after, message = CASES[case]
+    assert before in GOOD
+    assert message_of(GOOD.replace(before, after), tmp_path) == message
+
+
+def test_the_declaration_that_the_cases_change_is_good(tmp_path: Path) -> None:
+    file = tmp_path / "subscriber.yaml"
+    file.write_text(GOOD)
+    view = load_view(file, {"call": CALL}, root=tmp_path)
+    assert [column.name for column in view.columns] == [
+        "duration_s_lag_1", "duration_s_lag_2", "duration_s_count_5m", "duration_s_mean_5m", "hour", "burst",
+    ]  # fmt: skip
+
+
+def test_a_view_declared_twice_names_both_files(tmp_path: Path) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(GOOD)
+    with pytest.raises(DeclarationError) as error:
+        load_views(tmp_path, {"call": CALL}, root=tmp_path)
+    assert str(error.value) == (
+        "b.yaml: the view 'subscriber' is declared twice\n"
+        "  first:     a.yaml\n"
+        "  expected:  one declaration a view\n"
+        "  try:       rename or remove one of the two"
+    )
