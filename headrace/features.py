@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from headrace_features.view import View
 from headrace_ingestion.errors import HeadraceError, closest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from feast import FeatureStore
     from headrace_features.online.lookup import OnlineValues
     from headrace_features.verify import ParityReport
 
@@ -136,9 +137,28 @@ class Features:
             return self._project.lake.sql(
                 f"SELECT * EXCLUDE (_partition, _offset, _key, _recorded_at) FROM features.{view.name} ORDER BY clock, source_partition, source_offset"
             ).arrow()
-        from headrace.feature_repository import historical_features
+        from headrace_features.feature_store.point_in_time import join_features, lookup_of
 
-        return historical_features(self._project, view, spine, at=at)
+        from headrace.tables import lake_path
+
+        known: Literal["known", "event_time"] = "known" if at == "known" else "event_time"
+        return join_features(lake_path(self._project), spine, [lookup_of(view)], at=known)
+
+    def apply(self) -> FeatureStore:
+        """Generate the Feast repository in `.headrace/feast`, apply it to its registry, and return it open.
+
+        Raises:
+            DeclarationError: A declaration is wrong.
+        """
+        from headrace_features.feature_store.repository import generate_repository
+
+        from headrace.online import online_config
+        from headrace.tables import lake_path
+
+        project = self._project
+        return generate_repository(
+            project.folders.feast, project.settings.name, project.views, lake_path(project), online_config(project)
+        )
 
     def hold_jobs(self, group: str | None = None, *, held: bool, timeout_seconds: float = 180) -> dict[str, str]:
         """Stop the feature jobs with a savepoint, or let them go on from there; return each one's state then.

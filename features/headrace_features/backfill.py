@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from headrace_lake import Lake
 
 _SQL_TYPES = {
-    "string": "VARCHAR", "bool": "BOOLEAN", "int": "INTEGER", "long": "BIGINT", "double": "DOUBLE", "timestamp": "TIMESTAMPTZ",
+    "string": "VARCHAR", "bool": "BOOLEAN", "int": "INTEGER", "long": "BIGINT", "double": "DOUBLE",
+    "timestamp": "TIMESTAMPTZ",
 }  # fmt: skip
 
 
@@ -93,6 +94,7 @@ def _file_select(connection: duckdb.DuckDBPyConnection, file: Path, view: View) 
     event_id = '"event_id"' if "event_id" in there else f"{text(view.contract.name + '-0-')} || file_row_number"
     return (
         f'SELECT CAST({quoted(view.key)} AS VARCHAR) AS "_key", {event_id} AS "event_id", 0::INTEGER AS "_partition",'
-        f' file_row_number AS "_offset", {quoted(view.contract.time)}::TIMESTAMPTZ AS "_recorded_at", {", ".join(columns)}'
+        f' file_row_number AS "_offset", {quoted(view.contract.time)}::TIMESTAMPTZ AS "_recorded_at",'
+        f" {', '.join(columns)}"
         f" FROM read_parquet({text(str(file))}, file_row_number = true)"
     )

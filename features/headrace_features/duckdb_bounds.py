@@ -2,8 +2,7 @@
 
 The bound is carried through the tree: that of a sum is the sum of the bounds, that of a quotient grows with how near
 to zero the divisor may come, a branch whose condition could go either way may give either value. A bound that is
-infinite or not a number
-says that nothing follows about the value; null stands for equal.
+infinite or not a number says that nothing follows about the value; null stands for equal.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class _Bounds:
     def __init__(self, bounded: frozenset[str]) -> None:
         self._bounded = bounded
 
-    def node(self, tree: exp.Expression) -> _Node:
+    def node(self, tree: exp.Expr) -> _Node:
         if isinstance(tree, exp.Column):
             return _Node(_sql(tree), quoted(f"_bound_{tree.name}") if tree.name in self._bounded else None)
         if isinstance(tree, exp.Paren | exp.Cast | exp.Neg | exp.Not):
@@ -80,8 +79,10 @@ class _Bounds:
         bound = f"CASE WHEN {condition.sql} THEN {then.some_bound} ELSE {rest.some_bound} END"
         if not condition.is_exact:
             # Either branch may be taken: the value may be as far off as the two are apart.
-            apart = f"CASE WHEN {then.sql} IS NULL AND {rest.sql} IS NULL THEN 0e0 ELSE COALESCE({_distance(then.sql, rest.sql)}, {_INFINITE}) END"
-            bound = f"CASE WHEN {condition.some_bound} > 0e0 THEN {apart} + {then.some_bound} + {rest.some_bound} ELSE {bound} END"
+            distance = f"COALESCE({_distance(then.sql, rest.sql)}, {_INFINITE})"
+            apart = f"CASE WHEN {then.sql} IS NULL AND {rest.sql} IS NULL THEN 0e0 ELSE {distance} END"
+            either = f"{apart} + {then.some_bound} + {rest.some_bound}"
+            bound = f"CASE WHEN {condition.some_bound} > 0e0 THEN {either} ELSE {bound} END"
         return _Node(value, f"({bound})")
 
     def _coalesce(self, tree: exp.Coalesce) -> _Node:
@@ -94,14 +95,12 @@ class _Bounds:
         return _Node(_sql(tree), f"(CASE WHEN {doubt} THEN {_INFINITE} {chosen} END)")
 
 
-def _sql(tree: exp.Expression) -> str:
+def _sql(tree: exp.Expr) -> str:
     return tree.sql(dialect="duckdb")
 
 
-def _arguments(tree: exp.Expression) -> list[exp.Expression]:
-    return [
-        part for part in (tree.this, tree.args.get("expression"), *tree.expressions) if isinstance(part, exp.Expression)
-    ]
+def _arguments(tree: exp.Expr) -> list[exp.Expr]:
+    return [part for part in (tree.this, tree.args.get("expression"), *tree.expressions) if isinstance(part, exp.Expr)]
 
 
 def _distance(left: str, right: str) -> str:
@@ -116,7 +115,8 @@ def _sum(left: _Node, right: _Node) -> str:
 
 
 def _product(left: _Node, right: _Node) -> str:
-    return f"(abs({left.sql}) * {right.some_bound} + abs({right.sql}) * {left.some_bound} + {left.some_bound} * {right.some_bound})"
+    a, b = left.some_bound, right.some_bound
+    return f"(abs({left.sql}) * {b} + abs({right.sql}) * {a} + {a} * {b})"
 
 
 def _quotient(left: _Node, right: _Node) -> str:
@@ -174,7 +174,7 @@ def _whole(function: str) -> Callable[[_Node], str]:
     return rule
 
 
-_RULES: dict[type[exp.Expression], Callable[..., str]] = {
+_RULES: dict[type[exp.Expr], Callable[..., str]] = {
     exp.Add: _sum,
     exp.Sub: _sum,
     exp.Mul: _product,

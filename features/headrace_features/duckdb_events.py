@@ -17,8 +17,7 @@ def rows_of(view: View) -> str:
 
 
 def events_select(view: View, source: str) -> str:
-    """Return the SELECT that turns records of the event's table in the lake into what `compile_view` reads, but for
-    the marks."""
+    """Return the SELECT that turns records of the lake into what `compile_view` reads, but for the marks."""
     columns = [
         '"_key"',
         '"event_id"',

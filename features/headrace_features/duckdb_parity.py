@@ -24,11 +24,11 @@ LEDGERS = {"late_events": '"is_late"', "duplicates": '"is_duplicate"'}
 
 
 def ends_sql(view: View) -> str:
-    """Return, per partition, where the lake's events begin and end, and how far rows and ledgers of the view go (-1:
-    nowhere)."""
+    """Return, per partition, where the lake's events begin and end, and how far rows and ledgers go (-1: nowhere)."""
     told = f'"view" = {text(view.name)} AND "event" = {text(view.contract.name)}'
     parts = {
-        "events": f'SELECT "_partition", min("_offset") AS first_event, max("_offset") AS last_event FROM {events_of(view)}',
+        "events": 'SELECT "_partition", min("_offset") AS first_event, max("_offset") AS last_event'
+        f" FROM {events_of(view)}",
         "rows": f'SELECT "source_partition" AS "_partition", max("source_offset") AS last_row FROM {rows_of(view)}'
         f' WHERE "declaration" = {text(view.digest)}',
     }
@@ -45,8 +45,7 @@ def ends_sql(view: View) -> str:
 
 
 def excluded_sql(view: View) -> str:
-    """Return the keys that cannot be judged: those whose events are gone (`is_gone`), and those without one order of
-    events."""
+    """Return the keys that cannot be judged: those whose events are gone (`is_gone`) or have no one order."""
     return f"""
 SELECT "_key", TRUE AS is_gone
 FROM {rows_of(view)} JOIN ends ON "source_partition" = ends."_partition"
@@ -58,8 +57,8 @@ SELECT "_key", FALSE FROM {events_of(view)} GROUP BY ALL HAVING min("_partition"
 
 def empty_ledger_sql(ledger: str) -> str:
     """Return the statement that makes a ledger that nobody has written yet."""
-    columns = '"view", "event", "event_id", "key", "partition", "offset", "event_time", "clock"'
-    values = "'', '', '', '', 0::INTEGER, 0::BIGINT, TIMESTAMPTZ 'epoch', TIMESTAMPTZ 'epoch'"
+    columns = '"view", "event", "event_id", "key", "_key", "partition", "offset", "event_time", "clock"'
+    values = "'', '', '', '', '', 0::INTEGER, 0::BIGINT, TIMESTAMPTZ 'epoch', TIMESTAMPTZ 'epoch'"
     return f"CREATE VIEW raw.ops_{ledger} AS SELECT * FROM (VALUES ({values})) AS t({columns}) WHERE FALSE"
 
 
@@ -126,8 +125,7 @@ def counts_sql(compiled: CompiledSql) -> str:
 
 
 def differing_rows_sql(compiled: CompiledSql, limit: int) -> str:
-    """Return the first rows that differ: event_id, place, then streamed, recomputed and whether they differ of each
-    column."""
+    """Return the first rows that differ: event_id, place; for each column streamed, recomputed, whether they differ."""
     conditions = difference_sql(compiled)
     values = [f"s.{quoted(name)}, r.{quoted(name)}, {condition}" for name, condition in conditions.items()]
     return f"""
@@ -139,8 +137,7 @@ ORDER BY r."source_partition", r."source_offset" LIMIT {limit}"""
 
 
 def odd_rows_sql(limit: int) -> str:
-    """Return the first rows that are missing, unexpected or doubled: event_id, place, what is streamed, what is
-    recomputed."""
+    """Return the first rows that are missing, unexpected or doubled: event_id, place, streamed, recomputed."""
     place = lines(f"COALESCE(r.{quoted(name)}, s.{quoted(name)}) AS {quoted(name)}" for name in ("event_id", *PLACE))
     return f"""
 SELECT
@@ -157,24 +154,24 @@ def ledger_sql(view: View, ledger: str, where: str) -> str:
     """Return the entries of a ledger that are not those that follow from the events.
 
     Columns: event_id, source_partition, source_offset, what the ledger says, what follows from the events, whether it
-        is pending:
-    beyond the end of the ledger, or of the events.
+    is pending: beyond the end of the ledger, or of the events.
 
     Args:
         view: The view.
         ledger: One of `LEDGERS`.
         where: Which keys, by the column `_key`.
     """
-    said = """struct_pack("key" := {}, event_time_ms := {}, clock_ms := {})"""
+    said = 'struct_pack("key" := "_key", event_time_ms := {}, clock_ms := {})'
+    told = said.format('epoch_ms("event_time")', 'epoch_ms("clock")')
+    owed = said.format('"event_time_ms"', '"clock_ms"')
     return f"""
 WITH told AS (
-  SELECT DISTINCT "event_id", "partition", "offset", {said.format('"key"', 'epoch_ms("event_time")', 'epoch_ms("clock")')} AS told
-  FROM (SELECT *, "key" AS "_key" FROM raw.ops_{ledger}) AS f
+  SELECT DISTINCT "event_id", "partition", "offset", {told} AS told
+  FROM (SELECT * REPLACE ("key" AS "_key") FROM raw.ops_{ledger}) AS f
   WHERE "view" = {text(view.name)} AND "event" = {text(view.contract.name)} AND {where}
 ),
 owed AS (
-  SELECT "event_id", "_partition" AS "partition", "_offset" AS "offset",
-    {said.format('"_key"', '"event_time_ms"', '"clock_ms"')} AS owed
+  SELECT "event_id", "_partition" AS "partition", "_offset" AS "offset", {owed} AS owed
   FROM marked WHERE {LEDGERS[ledger]}
 )
 SELECT "event_id", "partition", "offset", CAST(told AS VARCHAR), CAST(owed AS VARCHAR),

@@ -30,9 +30,10 @@ def frame_columns(features: Iterable[KernelFeature]) -> list[str]:
     """Return, for each length of time, the column that counts the rows of the window before the row itself."""
     lengths = sorted({f.over.length_ms for f in features if f.over and f.over.length_ms})
     by_clock = f'{HISTORY} ORDER BY "_clock_ms"'
+    window = f"{by_clock} RANGE BETWEEN {{}} PRECEDING AND CURRENT ROW"
     # Rows of the same clock are peers: both counts hold all of them, those after the row too, and so they cancel.
     return [
-        f'"_row" - 1 - (count(*) OVER ({by_clock}) - count(*) OVER ({by_clock} RANGE BETWEEN {length_ms - 1} PRECEDING AND CURRENT ROW))'
+        f'"_row" - 1 - (count(*) OVER ({by_clock}) - count(*) OVER ({window.format(length_ms - 1)}))'
         f" AS {quoted(f'_before_{length_ms}')}"
         for length_ms in lengths
     ]

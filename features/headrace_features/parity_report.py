@@ -93,7 +93,8 @@ class ParityReport:
     def text(self) -> str:
         """Return the report for people: one line of the outcome, then what else there is to say."""
         said = [
-            f"{self.view} (declaration {self.declaration}): {self.outcome}, {self.verified} of {self.rows} rows verified"
+            f"{self.view} (declaration {self.declaration}): {self.outcome},"
+            f" {self.verified} of {self.rows} rows verified"
         ]
         figures = {
             "rows differ": self.differing,
@@ -107,7 +108,8 @@ class ParityReport:
         said += [f"  {count} {what}" for what, count in figures.items() if count]
         said += [f"  {rows} rows are not verifiable: {why}" for why, rows in self.not_verifiable.items()]
         said += [
-            f"  {d.event_id} (partition {d.partition}, offset {d.offset}) {d.column}: streamed {d.streamed!r}, recomputed {d.recomputed!r}"
+            f"  {d.event_id} (partition {d.partition}, offset {d.offset}) {d.column}:"
+            f" streamed {d.streamed!r}, recomputed {d.recomputed!r}"
             for d in self.first_differences
         ]
         return "\n".join(said)

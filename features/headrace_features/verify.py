@@ -93,7 +93,8 @@ class _Comparison:
         reasons = {
             _ANOTHER_DECLARATION: f"NOT {declared}",
             _GONE: f'{declared} AND "_key" IN (SELECT "_key" FROM excluded WHERE is_gone)',
-            _NO_ORDER: f'{declared} AND "_key" IN (SELECT "_key" FROM excluded GROUP BY ALL HAVING NOT bool_or(is_gone))',
+            _NO_ORDER: f'{declared} AND "_key" IN (SELECT "_key" FROM excluded GROUP BY ALL'
+            " HAVING NOT bool_or(is_gone))",
         }
         for reason, condition in reasons.items():
             (rows,) = self._row(f"SELECT count(*) FROM {rows_of(self._view)} WHERE {condition}")

@@ -1,4 +1,4 @@
-"""`headrace bench features`: the feature job beside a pass-through, stacked SQL and Quix Streams, in interleaved rounds."""
+"""`headrace bench features`: the feature job beside others that do the same or less, in interleaved rounds."""
 
 import math
 import os
@@ -157,7 +157,9 @@ def _agreements(arena: Arena, bench: FeaturesBench, samples: dict[Entry, Sample]
     found: dict[Entry, Agreement] = {}
     ours = samples.get("headrace")
     least_rows = min(_COMPARED_EVENTS, bench.events // SLOW_SHARE) // 2
-    for entry in _SLOW & samples.keys() if ours else ():
+    if ours is None:
+        return found
+    for entry in _SLOW & samples.keys():
         columns = kernel_columns(arena.project.views["subscriber"])
         found[entry] = compare(ours.rows, samples[entry].rows, columns, least_rows)
         if found[entry].differences:

@@ -81,9 +81,7 @@ def first_record(connection: KafkaConnection, topic: str) -> bytes | None:
 
 
 @contextmanager
-def _consumer(
-    connection: KafkaConnection, topic: str
-) -> Iterator[tuple["KafkaConsumer", list["TopicPartition"]]]:
+def _consumer(connection: KafkaConnection, topic: str) -> Iterator[tuple["KafkaConsumer", list["TopicPartition"]]]:
     from kafka import KafkaConsumer, TopicPartition
 
     consumer = KafkaConsumer(**connection.client_options(), enable_auto_commit=False)

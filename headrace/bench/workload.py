@@ -1,4 +1,4 @@
-"""The events of a benchmark: calls of subscribers, the same for the same arguments, as bytes that the SDK would write."""
+"""The events of a benchmark: calls of subscribers, the same for the same arguments, as the SDK would write them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

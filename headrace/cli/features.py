@@ -1,10 +1,12 @@
 """`headrace features`: plan, verify and read features."""
 
 import sys
+from pathlib import Path
 
 import click
 
 from headrace.cli.common import Invocation, common_options
+from headrace.cli.progress import working
 
 
 @click.group()
@@ -49,6 +51,38 @@ def plan(call: Invocation, view: str | None, engine: str) -> None:
             call.output.line("\n".join(f"{statement};\n" for statement in entry.flink_sql))
         if engine in ("duckdb", "both"):
             call.output.line(f"-- DuckDB SQL of the view {entry.view.name}\n{entry.duckdb_sql};\n")
+
+
+@group.command()
+@common_options
+def apply(call: Invocation) -> None:
+    """Generate the Feast repository from the declarations, below .headrace/feast; Feast's own tools work on it."""
+    with working("applying the Feast repository"):
+        store = call.project.features.apply()
+    folder = call.project.folders.feast
+    views = [view.name for view in store.list_feature_views()]
+    services = [service.name for service in store.list_feature_services()]
+    entities = [entity.name for entity in store.list_entities() if entity.name != "__dummy"]
+    call.output.record({"folder": str(folder), "entities": entities, "views": views, "services": services})
+
+
+@group.command("training-set")
+@click.argument("view")
+@click.argument("spine", type=click.Path(path_type=Path))
+@click.option("--at", type=click.Choice(["known", "event_time"]), default="known", show_default=True, help="Which values count: those written by then, or all that had happened by then.")
+@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="Parquet file to write.")
+@common_options
+def training_set(call: Invocation, view: str, spine: Path, at: str, target: Path) -> None:
+    """Join the values of a view, as they stood, to the rows of a Parquet file with the key and event_timestamp."""
+    import pyarrow.parquet
+
+    from headrace_ingestion.errors import HeadraceError
+
+    if not spine.is_file():
+        raise HeadraceError(f"the file {spine} does not exist", {"expected": "a Parquet file with the key and event_timestamp"}, "ls *.parquet")
+    table = call.project.features.training_set(view, pyarrow.parquet.read_table(spine), at=at)
+    pyarrow.parquet.write_table(table, target)
+    call.output.data({"file": str(target), "rows": table.num_rows, "columns": table.column_names}, f"{target}: {table.num_rows} rows, {table.num_columns} columns")
 
 
 @group.command()

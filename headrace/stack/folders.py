@@ -42,6 +42,11 @@ class StackFolders:
         return self.root / "online"
 
     @property
+    def feast(self) -> Path:
+        """The generated Feast repository."""
+        return self.root / "feast"
+
+    @property
     def mlflow(self) -> Path:
         """Runs, models and artifacts."""
         return self.root / "mlflow"

@@ -76,7 +76,8 @@ class Result:
 
     def df(self) -> pd.DataFrame:
         """Return the rows as a pandas frame."""
-        return self.table.to_pandas()
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
 
 
 def check_is_read(connection: duckdb.DuckDBPyConnection, query: str) -> None:

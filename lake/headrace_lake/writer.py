@@ -103,7 +103,7 @@ class LakeWriter:
     def _run_lane(self, lane: Lane, stop: threading.Event, ready: _Countdown) -> None:
         try:
             lane.run(stop, ready.one_more)
-        except BaseException as error:  # the border of the thread: `run` raises it
+        except BaseException as error:  # noqa: BLE001 - the border of the thread: `run` raises it
             self._failure = self._failure or error
         finally:
             stop.set()

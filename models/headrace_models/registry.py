@@ -64,7 +64,7 @@ class Registry:
         """
         with tempfile.TemporaryDirectory(prefix="headrace-model-") as folder:
             run_id, model_uri = log_run(self._store, model, view, data, trained, Path(folder))
-        if not any(found.name == model.name for found in self._client.search_registered_models()):
+        if not self._client.search_registered_models(f"name = '{model.name}'"):
             self._client.create_registered_model(model.name, description=model.description)
         tags = {
             GATES_TAG: "hold" if trained.gates_hold else "do not hold",
@@ -75,7 +75,14 @@ class Registry:
             "dataset": data.digest,
         }
         with self._store.active():  # this call alone looks the logged model up by MLflow's global state
-            created = self._client.create_model_version(model.name, source=model_uri, run_id=run_id, tags=tags)
+            created = self._client.create_model_version(
+                model.name,
+                source=model_uri,
+                run_id=run_id,
+                tags=tags,
+                # A server, unlike SQLite, refuses a logged model as the source unless its id is given.
+                model_id=model_uri.removeprefix("models:/"),
+            )
         if trained.gates_hold:
             self._client.set_registered_model_alias(model.name, "challenger", created.version)
         return self.version(model.name, str(created.version))
@@ -192,15 +199,14 @@ class Registry:
         Raises:
             RegistryError: There is no such model.
         """
-        names = [found.name for found in self._client.search_registered_models()]
-        if name not in names:
-            near = closest(name, names)
-            raise RegistryError(
-                f"there is no registered model {name!r}",
-                {"models": ", ".join(names) or "none"},
-                f"headrace models list {near}" if near else f"headrace models train {name}",
-            )
-        aliases: Mapping[str, Any] = self._client.get_registered_model(name).aliases
+        from mlflow.exceptions import MlflowException
+
+        try:
+            aliases = self._client.get_registered_model(name).aliases
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            raise _unknown_model(name, self.names()) from error
         return {alias: str(version) for alias, version in aliases.items()}
 
     def _described(self, version: Any, aliases: Mapping[str, str]) -> ModelVersion:
@@ -215,3 +221,12 @@ class Registry:
             metrics=dict(run.data.metrics),
             tags={**{k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}, **version.tags},
         )
+
+
+def _unknown_model(name: str, names: Sequence[str]) -> RegistryError:
+    near = closest(name, names)
+    return RegistryError(
+        f"there is no registered model {name!r}",
+        {"models": ", ".join(names) or "none"},
+        f"headrace models list {near}" if near else f"headrace models train {name}",
+    )

@@ -33,6 +33,7 @@ def _row(view: View, row: Mapping[str, Any], number: int) -> dict[str, Any]:
     clock = row["clock"]
     return {
         "event_id": f"call-{number}", "event_time": clock, "generation": 0, "source_partition": 0,
-        "source_offset": number, "revision": 0, "declaration": view.digest, "ingested_at": clock, "emitted_at": clock, "_partition": 0,
+        "source_offset": number, "revision": 0, "declaration": view.digest, "ingested_at": clock,
+        "emitted_at": clock, "_partition": 0,
         "_offset": number, "_key": str(row[view.key]), "_recorded_at": clock, **row,
     }  # fmt: skip

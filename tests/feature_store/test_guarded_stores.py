@@ -44,7 +44,9 @@ def batches(draw: st.DrawFn) -> list[list[OnlineRow]]:
     return draw(st.permutations(parts + draw(st.lists(st.sampled_from(parts), max_size=2))))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(batches())
 def test_whatever_the_order_of_batches_the_newest_row_of_each_key_is_left(
     store: GuardedStore, parts: list[list[OnlineRow]]

@@ -145,7 +145,9 @@ def by_search(rows: Rows, key: str, instant: datetime, as_of: At, ttl_seconds: i
     return float(newest[SUM])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(histories(), st.sampled_from(["known", "event_time"]), st.integers(1, 8), st.integers(0, 5))
 def test_the_join_equals_a_search_through_all_rows(
     subscriber: View, rows: Rows, as_of: At, ttl_seconds: int, cut: int

@@ -104,6 +104,7 @@ class ParityLake:
         event = row.event
         place = self._place(event)
         return {
-            "view": "series", "event": "reading", "event_id": event.event_id, "key": event.key, "partition": place["_partition"],
-            "offset": event.offset, "event_time": event.time_ms * 1000, "clock": row.clock_ms * 1000, **place,
+            "view": "series", "event": "reading", "event_id": event.event_id, "key": event.key,
+            "partition": place["_partition"], "offset": event.offset,
+            "event_time": event.time_ms * 1000, "clock": row.clock_ms * 1000, **place,
         }  # fmt: skip

@@ -1,5 +1,7 @@
 """How far an expression may be off follows from how far its inputs may be."""
 
+from collections.abc import Iterator
+
 import duckdb
 import pytest
 from headrace_features.duckdb_bounds import expression_bound
@@ -11,35 +13,33 @@ _COLUMNS = {name: Column(kind, {"duckdb": f'"{name}"', "flink": name}) for name,
 EXPRESSIONS = [
     "x + y", "x - y * 2", "x * y", "x * x * y", "x / y", "k / x", "(x - y) / (x + y)", "-x / 3", "abs(x - y)",
     "sqrt(x)", "sqrt(abs(x * y))", "ln(x)", "ln(abs(x) + 1)", "exp(x)", "exp(-x * y)", "floor(x * 3)", "ceil(x / y)",
-    "x > y",
-    "x > 0 and not (y > k)", "x is null", "x / y is null", "b or x < k", "nullif(x, y)", "nullif(x, 0) + 1",
+    "x > y", "x > 0 and not (y > k)", "x is null", "x / y is null", "b or x < k", "nullif(x, y)", "nullif(x, 0) + 1",
     "coalesce(x / y, k)", "coalesce(ln(x), y)", "least(x, y)", "greatest(x, y, k)", "x between y and k", "x in (k, 0)",
     "case when x > y then x when y > k then y - k else k end", "case when x > 0 then 'up' else s end",
     "case when b then x / y end", "case when x > 0 then sqrt(x) end", "case when least(x, y) < k then 1 else x end",
 ]  # fmt: skip
 
-# Both engines' values of x and y lie within their bounds of each other; k, s and b are the same. Grids make ties and
-zeros. _SAMPLES = """
+# The other engine's x and y lie within the bounds; k, s and b are the same. Whole numbers make ties and zeros.
+_NUMBER = """CASE WHEN random() < 0.1 THEN NULL
+  WHEN random() < 0.5 THEN floor(random() * 5) - 2 ELSE 6 * random() - 3 END"""
+_BOUND = "CASE WHEN random() < 0.2 THEN 0 ELSE 10 ** (-6 * random()) * 0.3 END"
+_SAMPLES = f"""
 CREATE TABLE given AS
 SELECT x, y, k, s, b, ex AS "_bound_x", ey AS "_bound_y",
-  x + ex * (2 * random() - 1) AS other_x, CASE WHEN random() < 0.3 THEN y ELSE y + ey * (2 * random() - 1) END AS
-  other_y
+  x + ex * (2 * random() - 1) AS other_x,
+  CASE WHEN random() < 0.3 THEN y ELSE y + ey * (2 * random() - 1) END AS other_y
 FROM (
-  SELECT CASE WHEN random() < 0.1 THEN NULL WHEN random() < 0.5 THEN floor(random() * 5) - 2 ELSE 6 * random() - 3 END
-  AS x,
-    CASE WHEN random() < 0.1 THEN NULL WHEN random() < 0.5 THEN floor(random() * 5) - 2 ELSE 6 * random() - 3 END AS y,
-    floor(random() * 3) - 1 AS k, CASE WHEN random() < 0.5 THEN 'up' ELSE 'down' END AS s, random() < 0.5 AS b,
-    CASE WHEN random() < 0.2 THEN 0 ELSE 10 ** (-6 * random()) * 0.3 END AS ex,
-    CASE WHEN random() < 0.2 THEN 0 ELSE 10 ** (-6 * random()) * 0.3 END AS ey
+  SELECT {_NUMBER} AS x, {_NUMBER} AS y, floor(random() * 3) - 1 AS k,
+    CASE WHEN random() < 0.5 THEN 'up' ELSE 'down' END AS s, random() < 0.5 AS b, {_BOUND} AS ex, {_BOUND} AS ey
   FROM range(20000)
 )"""
 
 
 @pytest.fixture(scope="module")
-def samples() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"threads": 1})
-    connection.execute(f"SELECT setseed(0.5); {_SAMPLES}")
-    return connection
+def samples() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute(f"SELECT setseed(0.5); {_SAMPLES}")
+        yield connection
 
 
 @pytest.mark.parametrize("sql", EXPRESSIONS)

@@ -132,32 +132,44 @@ def running_writer(
         thread.join(30)
 
 
-def send(connection: KafkaConnection, topic: str, records: Sequence[StoredRecord], partitions: int = 1) -> None:
-    """Send records to a topic, by turns to its partitions, and wait until the broker has them."""
+@contextmanager
+def new_producer(connection: KafkaConnection) -> Iterator[KafkaProducer]:
+    """A producer that is closed at the end of the block."""
     producer = KafkaProducer(**connection.client_options(), acks="all", linger_ms=5)
     try:
-        sent = [
-            producer.send(
-                topic,
-                record.value,
-                key=record.key,
-                headers=list(record.headers),
-                partition=record.offset % partitions,
-                timestamp_ms=record.timestamp,
-            )
-            for record in records
-        ]
-        for future in sent:
-            future.get(30)
+        yield producer
     finally:
         producer.close()
 
 
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Return when the condition holds."""
+def send(connection: KafkaConnection, topic: str, records: Sequence[StoredRecord], partitions: int = 1) -> None:
+    """Send records to a topic, by turns to its partitions, and wait until the broker has them."""
+    with new_producer(connection) as producer:
+        send_by(producer, topic, records, partitions)
+
+
+def send_by(producer: KafkaProducer, topic: str, records: Sequence[StoredRecord], partitions: int = 1) -> None:
+    """Do as `send` does, with a producer that is there already."""
+    sent = [
+        producer.send(
+            topic,
+            record.value,
+            key=record.key,
+            headers=list(record.headers),
+            partition=record.offset % partitions,
+            timestamp_ms=record.timestamp,
+        )
+        for record in records
+    ]
+    for future in sent:
+        future.get(30)
+
+
+def until(holds: Callable[[], bool], seconds: float = 30, shown: Callable[[], object] = lambda: "") -> None:
+    """Return when the condition holds; `shown` says in the error what was there instead."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, "it did not come true in time"
+        assert time.monotonic() < deadline, f"it did not come true in {seconds} seconds: {shown()}"
         time.sleep(0.02)
 
 

@@ -86,7 +86,8 @@ def test_a_write_that_fails_keeps_the_rows_and_waits_longer_each_time(
     away.rename(folder)
     clock.seconds += 1
     assert waiting.write() == "committed"
-    assert (waiting.counters.rows, waiting.counters.failure) == (1, None)
+    after = waiting.counters
+    assert (after.rows, after.failure) == (1, None)
 
 
 def test_reading_is_held_back_when_four_commits_wait(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """SQL of others: it reads the tables of the lake and nothing else, within its limits, and errors say what to type."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,12 +16,12 @@ SPECS = (events_table(CALL), scores_table("fraud"))
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A lake of 100 calls."""
     folder = tmp_path_factory.mktemp("lake")
     fill(folder, 0, 100)
     (folder / "secret.csv").write_text("a\n1\n")
-    yield Lake(folder, SPECS)
+    return Lake(folder, SPECS)
 
 
 def fill(folder: Path, first: int, last: int) -> None:
@@ -201,7 +200,7 @@ def test_queries_survive_appends_compaction_and_vacuum_and_each_sees_whole_batch
                 assert rows % 10 == 0
                 assert offsets == rows * (rows - 1) // 2
                 seen.append(rows)
-        except BaseException as error:  # the border of the thread
+        except BaseException as error:  # noqa: BLE001 - the border of the thread
             failures.append(error)
 
     thread = threading.Thread(target=read)

@@ -17,9 +17,11 @@ import pytest
 from deltalake import DeltaTable
 from headrace_lake import Lake, dead_letters_table, events_table, scores_table
 from headrace_lake.layout import table_folder
-from lake_records import CALL, call_record, json_record, score_fields, send, until
+from lake_records import CALL, call_record, json_record, new_producer, score_fields, send_by, until
 
 HERE = Path(__file__).parent
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -63,14 +65,16 @@ def load(broker: Any, prefix: str, seed: int) -> Iterator[Counter[str]]:
     def run() -> None:
         calls, scores = events_table(CALL, prefix).topic, scores_table("fraud", prefix).topic
         number = 0
-        while not done.is_set():
-            batch = range(number, number + 40)
-            refused = {at for at in batch if chance.random() < 0.1}
-            send(broker.connection, calls, [call_record(at, duration_s=-1 if at in refused else 1) for at in batch], 2)
-            twice = [*batch, *chance.choices(range(number + 40), k=10)]
-            send(broker.connection, scores, [json_record(scores, at, score_fields(at)) for at in twice])
-            sent.update(calls=40 - len(refused), refused=len(refused), scores=40)
-            number += 40
+        with new_producer(broker.connection) as producer:
+            while not done.is_set():
+                batch = range(number, number + 40)
+                refused = {at for at in batch if chance.random() < 0.1}
+                send_by(producer, calls, [call_record(at, duration_s=-1 if at in refused else 1) for at in batch], 2)
+                twice = [*batch, *chance.choices(range(number + 40), k=10)]
+                send_by(producer, scores, [json_record(scores, at, score_fields(at)) for at in twice])
+                sent.update(calls=40 - len(refused), refused=len(refused), scores=40)
+                number += 40
+                done.wait(0.2)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -96,7 +100,7 @@ def finish(broker: Any, lake: Path, prefix: str, sent: Counter[str]) -> None:
     """Let one last writer store the rest, and compare."""
     last = Writer(broker, lake, prefix)
     try:
-        until(lambda: counted(lake)[1] == sent, seconds=60)
+        until(lambda: counted(lake)[1] == sent, 60, lambda: (counted(lake), sent))
     finally:
         last.kill()
     assert counted(lake) == (sent, sent)
@@ -105,7 +109,7 @@ def finish(broker: Any, lake: Path, prefix: str, sent: Counter[str]) -> None:
 def test_a_writer_killed_at_random_moments_stores_every_record_once(broker: Any, tmp_path: Path, prefix: str) -> None:
     chance = random.Random(7)
     with load(broker, prefix, seed=7) as sent:
-        for _ in range(4):
+        for _ in range(3):
             writer = Writer(broker, tmp_path, prefix)
             before = sum(counted(tmp_path)[0].values())
             until(lambda before=before: sum(counted(tmp_path)[0].values()) > before)  # type: ignore[misc]  # bound now

@@ -16,7 +16,7 @@ def main(brokers: str, lake: str, prefix: str) -> None:
     connection = KafkaConnection(bootstrap_servers=brokers)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    policy = FlushPolicy(interval_ms=20, rows=200)
+    policy = FlushPolicy(interval_ms=20, rows=1_000)
     writer = LakeWriter(connection, Path(lake), [*specs, dead_letters_table(prefix)], policy)
     writer.run(stop, lambda: print("ready", flush=True))
 

@@ -58,12 +58,10 @@ class HeadraceOfflineStore(OfflineStore):
         """Return the job that gives each row of `entity_df` the values as they stood then.
 
         Args:
-            config: Configuration of the repository.
+            config, registry, project: Of the repository.
             feature_views: The views that the references name.
             feature_refs: `view:feature`.
             entity_df: Entities and instants; as a string: an SQL query for DuckDB.
-            registry: The registry.
-            project: Name of the project.
             full_feature_names: Call a column `view__feature`.
             filter_by_created_timestamp: Use only values that had been made by then, whatever the configuration says.
             others: Options that this store does not have.

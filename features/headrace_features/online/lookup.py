@@ -86,13 +86,11 @@ def get_online(
         OnlineStoreError: The key is not of the type of the view's key.
         OnlineStoreUnavailableError: The store does not answer.
     """
-    if now.tzinfo is None:
-        raise ValueError(f"now must have a timezone, got {now.isoformat()}")
+    now_ms = _epoch_ms(now)
     text = _key_text(view, key)
     (row,) = store.read(view.name, [text])
     if row is None:
         return None
-    now_ms = int(now.timestamp() * 1_000)
     state = freshness(row, ttl_ms=view.ttl_ms, now_ms=now_ms, declaration=view.digest)
     expired = freshness(row, ttl_ms=view.ttl_ms, now_ms=now_ms) == "expired"
     shown = state == "fresh" or (state == "expired" and allow_expired)
@@ -123,6 +121,12 @@ def _key_text(view: View, key: str | int) -> str:
             {"expected": f"the {view.key!r} of an event {view.contract.name!r}: a whole number"},
             f"headrace features get {view.name} 1",
         ) from None
+
+
+def _epoch_ms(now: datetime) -> int:
+    if now.tzinfo is None:
+        raise ValueError(f"now must have a timezone, got {now.isoformat()}")
+    return int(now.timestamp() * 1_000)
 
 
 def _instant(milliseconds: int) -> datetime:

@@ -64,8 +64,12 @@ class GuardedSqlite:
             self._connection = sqlite3.connect(
                 path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
             )
-        with self._errors():
-            self._prepare()
+        try:
+            with self._errors():
+                self._prepare()
+        except OnlineStoreError:
+            self._connection.close()
+            raise
 
     def write(self, view: str, rows: Sequence[OnlineRow]) -> int:
         """Store each row that is newer than its key's, in one transaction, and return how many were stored."""

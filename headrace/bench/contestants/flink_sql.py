@@ -1,4 +1,4 @@
-"""Two contestants in plain Flink SQL: a pass-through of the same width, and the same features as stacked OVER windows."""
+"""Two contestants in plain Flink SQL: a pass-through of the same width, and the features as stacked OVER windows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The 18 features in Python, as a Quix Streams application computes them: the last 24 hours of a key, as packed numbers."""
+"""The 18 features in Python, as a Quix Streams application computes them from the last 24 hours of a key."""
 
 import math
 from array import array

@@ -1,7 +1,7 @@
-"""One worker process of the Quix Streams application: a stateful function per key, in one consumer group with the others.
+"""One worker process of the Quix Streams application: a stateful function per key, in one group with the others.
 
-At-least-once, with changelog topics (its defaults): state survives a crash, rows may be written twice. It neither checks
-contracts nor drops duplicates.
+At-least-once, with changelog topics (its defaults): state survives a crash, rows may be written twice. It neither
+checks contracts nor drops duplicates.
 """
 
 import sys

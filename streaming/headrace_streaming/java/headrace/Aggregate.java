@@ -37,6 +37,24 @@ final class Aggregate {
         this.isDouble = kind == Kind.DOUBLE;
     }
 
+    Aggregate copy() {
+        Aggregate copy = new Aggregate(keeps, column, isDouble ? Kind.DOUBLE : Kind.LONG);
+        copy.base = base;
+        copy.counts = counts.clone();
+        if (sums != null) copy.sums = sums.clone();
+        if (means != null) copy.means = means.clone();
+        if (squares != null) copy.squares = squares.clone();
+        if (minima != null) copy.minima = minima.clone();
+        if (maxima != null) copy.maxima = maxima.clone();
+        copy.backCount = backCount;
+        copy.backSum = backSum;
+        copy.backMean = backMean;
+        copy.backSquares = backSquares;
+        copy.backMinimum = backMinimum;
+        copy.backMaximum = backMaximum;
+        return copy;
+    }
+
     private double real(long bits) {
         return isDouble ? Double.longBitsToDouble(bits) : (double) bits;
     }

@@ -20,11 +20,23 @@ final class KeyState {
         lane = new Lane(spec);
     }
 
+    private KeyState(KeyState from) {
+        clock = from.clock;
+        generation = from.generation;
+        events = from.events;
+        seen = from.seen.copy();
+        lane = from.lane.copy();
+    }
+
     void nextGeneration(LaneSpec spec) {
         generation++;
         events = 0;
         seen = new SeenIds();
         lane = new Lane(spec);
+    }
+
+    KeyState copy() {
+        return new KeyState(this);
     }
 
     void write(DataOutputView out) throws IOException {

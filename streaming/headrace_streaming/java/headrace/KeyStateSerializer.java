@@ -1,15 +1,11 @@
 package headrace;
 
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
+import org.apache.flink.api.common.typeutils.TypeSerializerSchemaCompatibility;
 import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
 import org.apache.flink.core.memory.DataInputView;
-import org.apache.flink.core.memory.DataInputViewStreamWrapper;
 import org.apache.flink.core.memory.DataOutputView;
-import org.apache.flink.core.memory.DataOutputViewStreamWrapper;
 
 /**
  * Compact form of a key's state. The layout follows from the view's specification, which stands in the serializer: state
@@ -46,13 +42,7 @@ public final class KeyStateSerializer extends TypeSerializer<KeyState> {
 
     @Override
     public KeyState copy(KeyState from) {
-        try {
-            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            from.write(new DataOutputViewStreamWrapper(bytes));
-            return KeyState.read(spec(), new DataInputViewStreamWrapper(new ByteArrayInputStream(bytes.toByteArray())));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return from.copy();
     }
 
     @Override
@@ -117,16 +107,12 @@ public final class KeyStateSerializer extends TypeSerializer<KeyState> {
 
         @Override
         public void writeSnapshot(DataOutputView out) throws IOException {
-            byte[] text = specification.getBytes(java.nio.charset.StandardCharsets.UTF_8);
-            out.writeInt(text.length);
-            out.write(text);
+            Texts.write(specification, out);
         }
 
         @Override
         public void readSnapshot(int version, DataInputView in, ClassLoader loader) throws IOException {
-            byte[] text = new byte[in.readInt()];
-            in.readFully(text);
-            specification = new String(text, java.nio.charset.StandardCharsets.UTF_8);
+            specification = Texts.read(in);
         }
 
         @Override
@@ -135,12 +121,12 @@ public final class KeyStateSerializer extends TypeSerializer<KeyState> {
         }
 
         @Override
-        public org.apache.flink.api.common.typeutils.TypeSerializerSchemaCompatibility<KeyState> resolveSchemaCompatibility(
+        public TypeSerializerSchemaCompatibility<KeyState> resolveSchemaCompatibility(
                 TypeSerializerSnapshot<KeyState> old) {
             boolean same = old instanceof Snapshot && ((Snapshot) old).specification.equals(specification);
             return same
-                    ? org.apache.flink.api.common.typeutils.TypeSerializerSchemaCompatibility.compatibleAsIs()
-                    : org.apache.flink.api.common.typeutils.TypeSerializerSchemaCompatibility.incompatible();
+                    ? TypeSerializerSchemaCompatibility.compatibleAsIs()
+                    : TypeSerializerSchemaCompatibility.incompatible();
         }
     }
 }

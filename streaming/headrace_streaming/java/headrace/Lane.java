@@ -32,6 +32,26 @@ final class Lane {
         for (int w = 0; w < windows.length; w++) windows[w] = new Window(spec.windows[w], spec);
     }
 
+    private Lane(Lane from) {
+        spec = from.spec;
+        first = from.first;
+        next = from.next;
+        clocks = from.clocks.clone();
+        nulls = from.nulls.clone();
+        numbers = from.numbers.clone();
+        texts = from.texts.clone();
+        for (int c = 0; c < numbers.length; c++) {
+            if (numbers[c] != null) numbers[c] = numbers[c].clone();
+            if (texts[c] != null) texts[c] = texts[c].clone();
+        }
+        windows = new Window[from.windows.length];
+        for (int w = 0; w < windows.length; w++) windows[w] = from.windows[w].copy();
+    }
+
+    Lane copy() {
+        return new Lane(this);
+    }
+
     private int at(long position) {
         return (int) position & (clocks.length - 1);
     }
@@ -118,7 +138,7 @@ final class Lane {
             for (int c = 0; c < numbers.length; c++) {
                 if ((nulls[i] >>> c & 1) != 0) continue;
                 if (numbers[c] != null) out.writeLong(numbers[c][i]);
-                else out.writeUTF(texts[c][i]);
+                else Texts.write(texts[c][i], out);
             }
         }
         for (Window window : windows) window.write(out);
@@ -139,7 +159,7 @@ final class Lane {
             for (int c = 0; c < lane.numbers.length; c++) {
                 if ((lane.nulls[i] >>> c & 1) != 0) continue;
                 if (lane.numbers[c] != null) lane.numbers[c][i] = in.readLong();
-                else lane.texts[c][i] = in.readUTF();
+                else lane.texts[c][i] = Texts.read(in);
             }
             lane.next++;
         }

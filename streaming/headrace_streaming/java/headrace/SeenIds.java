@@ -18,6 +18,19 @@ final class SeenIds {
     private int[] index;
     private long first;
     private long next;
+    private int stale;
+
+    SeenIds copy() {
+        SeenIds copy = new SeenIds();
+        copy.high = high.clone();
+        copy.low = low.clone();
+        copy.clocks = clocks.clone();
+        copy.index = index == null ? null : index.clone();
+        copy.first = first;
+        copy.next = next;
+        copy.stale = stale;
+        return copy;
+    }
 
     boolean contains(long idHigh, long idLow, long oldestClock) {
         if (index == null) {
@@ -56,8 +69,6 @@ final class SeenIds {
         if (high.length > 64 && next - first < high.length / 8) resize(high.length / 4);
         else if (index != null) rebuildWhenStale(before);
     }
-
-    private int stale;
 
     private void rebuildWhenStale(long before) {
         stale += (int) (first - before);
@@ -107,12 +118,6 @@ final class SeenIds {
     private int slot(long idHigh, long idLow) {
         long h = (idHigh * 0x9E3779B97F4A7C15L ^ idLow) * 0xC2B2AE3D27D4EB4FL;
         return (int) (h >>> 32) & index.length - 1;
-    }
-
-    void clear() {
-        first = next;
-        index = null;
-        stale = 0;
     }
 
     void write(DataOutputView out) throws IOException {

@@ -24,6 +24,18 @@ final class Window {
         }
     }
 
+    private Window(Window from) {
+        spec = from.spec;
+        aggregates = new Aggregate[from.aggregates.length];
+        for (int i = 0; i < aggregates.length; i++) aggregates[i] = from.aggregates[i].copy();
+        this.from = from.from;
+        middle = from.middle;
+    }
+
+    Window copy() {
+        return new Window(this);
+    }
+
     void advance(Lane lane, long clock) {
         if (spec.lengthMs == 0) return;
         long bound = clock - spec.lengthMs;

@@ -1,0 +1,135 @@
+"""The processes of a latency measurement: an open-loop sender through the SDK, and readers that note arrivals.
+
+All note instants of one clock, `time.monotonic_ns`, which the processes of a machine share.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
+from typing import Any, Literal
+
+import orjson
+from headrace_ingestion import Producer
+from headrace_ingestion.contract import Contract
+from headrace_ingestion.settings import KafkaConnection
+
+LatencyPart = Literal["sent", "features", "scores"]
+
+_POLL_MS = 100
+_BARRIER_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What a process of the measurement noted.
+
+    Attributes:
+        part: Whose notes these are.
+        at_ns: Event id → instant: of the call of `send`, or of the arrival at a reader; the first one of each.
+        behind_ns: Of the sender: event id → by how much the call came after its due instant.
+    """
+
+    part: LatencyPart
+    at_ns: dict[str, int]
+    behind_ns: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is sent.
+
+    Attributes:
+        contracts: Contracts of the project.
+        connection: The brokers.
+        event: Name of the event.
+        events: Event id and fields, in order.
+        rate: Events a second; each is due at its own instant, however late the one before was.
+    """
+
+    contracts: tuple[Contract, ...]
+    connection: KafkaConnection
+    event: str
+    events: Sequence[tuple[str, dict[str, Any]]]
+    rate: int
+
+
+def send_open_loop(load: Load, barrier: Barrier, results: "Queue[Noted]") -> None:
+    """Send the load and put the notes into the queue. The body of a process."""
+    sent: dict[str, int] = {}
+    behind: dict[str, int] = {}
+    with Producer(load.contracts, load.connection) as producer:
+        barrier.wait(_BARRIER_SECONDS)
+        began_ns = time.monotonic_ns()
+        for number, (event_id, fields) in enumerate(load.events):
+            due_ns = began_ns + number * 1_000_000_000 // load.rate
+            ahead_ns = due_ns - time.monotonic_ns()
+            if ahead_ns > 0:
+                time.sleep(ahead_ns / 1e9)
+            now_ns = time.monotonic_ns()
+            sent[event_id] = now_ns
+            behind[event_id] = now_ns - due_ns
+            producer.send(load.event, fields, event_id=event_id)
+    results.put(Noted("sent", sent, behind))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read.
+
+    Attributes:
+        part: Name of the notes.
+        topic: The topic.
+        offsets: Partition → offset to begin at: the end of the topic before the first event of the load.
+        records: How many different events to wait for.
+        longest_seconds: How long to wait for them.
+        variant: Only scores of this variant; None reads all records.
+    """
+
+    part: LatencyPart
+    topic: str
+    offsets: dict[int, int]
+    records: int
+    longest_seconds: float
+    variant: str | None = None
+
+
+def read_arrivals(connection: KafkaConnection, reading: Reading, barrier: Barrier, results: "Queue[Noted]") -> None:
+    """Read until every event has arrived or the time is over and put the notes into the queue. The body of a process.
+
+    Reads uncommitted, as readers do for whom a transaction's end is too late.
+    """
+    from kafka import KafkaConsumer, TopicPartition
+
+    arrived: dict[str, int] = {}
+    consumer = KafkaConsumer(**connection.client_options(), enable_auto_commit=False)
+    try:
+        consumer.assign([TopicPartition(reading.topic, number) for number in reading.offsets])
+        for number, offset in reading.offsets.items():
+            consumer.seek(TopicPartition(reading.topic, number), offset)
+        barrier.wait(_BARRIER_SECONDS)
+        deadline = time.monotonic() + reading.longest_seconds
+        while len(arrived) < reading.records and time.monotonic() < deadline:
+            polled = consumer.poll(_POLL_MS)
+            now_ns = time.monotonic_ns()
+            for records in polled.values():
+                for record in records:
+                    row = orjson.loads(record.value)
+                    if reading.variant is None or row["variant"] == reading.variant:
+                        arrived.setdefault(row["event_id"], now_ns)
+    finally:
+        consumer.close()
+    results.put(Noted(reading.part, arrived, {}))
+
+
+def end_offsets(connection: KafkaConnection, topic: str) -> dict[int, int]:
+    """Return partition → the offset that the next record gets."""
+    from kafka import KafkaConsumer, TopicPartition
+
+    consumer = KafkaConsumer(**connection.client_options(), enable_auto_commit=False)
+    try:
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        return {partition.partition: offset for partition, offset in consumer.end_offsets(partitions).items()}
+    finally:
+        consumer.close()

@@ -1,0 +1,104 @@
+"""`headrace bench`: measure this machine. Progress goes to standard error."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from headrace.cli.output import Output
+
+if TYPE_CHECKING:
+    from headrace.bench.features import Entry
+
+_ENTRIES = ("headrace", "pass_through", "stacked_sql", "quix_streams", "headrace_hot_keys")
+
+_output_option = click.option(
+    "--output",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Answer for people or for programs.",
+)
+
+
+@click.group()
+def group() -> None:
+    """Measure this machine, on a broker and in a folder that are gone afterwards."""
+
+
+@group.command()
+@click.option("--events", type=click.IntRange(min=2000), default=1_600_000, show_default=True, help="Events of a run.")
+@click.option("--keys", type=click.IntRange(min=1), default=5_000, show_default=True, help="Keys they are spread over.")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Runs of each, in turn.")
+@click.option(
+    "--only",
+    "entries",
+    type=click.Choice(_ENTRIES),
+    multiple=True,
+    default=_ENTRIES,
+    metavar="NAME",
+    help=f"Who runs; may be given more than once. All: {', '.join(_ENTRIES)}.",
+)
+@_output_option
+def features(events: int, keys: int, rounds: int, entries: "tuple[Entry, ...]", output_format: str) -> None:
+    """Measure the feature job from Kafka to Kafka: 18 features, beside a pass-through, stacked SQL and Quix Streams.
+
+    The slow ones get a quarter of the events. Rates count from the first tenth of the rows to the last row.
+    """
+    from headrace.bench.features import FeaturesBench, bench_features
+    from headrace.bench.features_report import COLUMNS, as_data, ratio_rows, rows_of
+    from headrace.bench.machine import describe_machine
+
+    machine = describe_machine()
+    bench = FeaturesBench(events=events, keys=keys, rounds=rounds, entries=tuple(dict.fromkeys(entries)))
+    data = as_data(bench_features(bench, _reporter()), machine)
+    output = _output(output_format)
+    if output.is_json:
+        output.data(data, "")
+        return
+    output.table(COLUMNS, rows_of(data))
+    output.line("")
+    output.table(("ratio", "value", "least"), ratio_rows(data), empty="no two entries to compare")
+
+
+@group.command()
+@click.option("--rate", type=click.IntRange(min=1), default=1000, show_default=True, help="Events a second.")
+@click.option("--seconds", type=click.IntRange(min=1), default=60, show_default=True, help="Measured time.")
+@click.option(
+    "--history", type=click.IntRange(min=0), default=14_000, show_default=True, help="Calls to train on; 0: no scores."
+)
+@_output_option
+def latency(rate: int, seconds: int, history: int, output_format: str) -> None:
+    """Measure how long an event takes to its feature row and to its score, on a full stack of the roaming example."""
+    from headrace.bench.latency import LatencyBench, bench_latency
+    from headrace.bench.machine import describe_machine
+
+    machine = describe_machine()
+    result = bench_latency(LatencyBench(rate=rate, seconds=seconds, history=history), _reporter())
+    data = {"machine": machine, **result.as_data()}
+    output = _output(output_format)
+    if output.is_json:
+        output.data(data, "")
+        return
+    hops = ("event_to_feature", "event_to_score", "sender_behind")
+    columns = ("p50", "p90", "p99", "max")
+    rows = [(hop, *(data[hop].get(name) for name in columns)) for hop in hops]
+    output.table(("milliseconds", *columns), rows)
+    output.line(f"\n{result.events:,} events at {rate:,}/s; missing: {data['missing']}")
+
+
+def _output(output_format: str) -> Output:
+    return Output("json" if output_format == "json" else "text")
+
+
+def _reporter() -> Callable[[str], None]:
+    began = time.monotonic()
+
+    def report(line: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - began:7.1f} s  {line}\n")
+        sys.stderr.flush()
+
+    return report
