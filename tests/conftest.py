@@ -32,7 +32,7 @@ class Broker:
 
     def create_topic(self, name: str, partitions: int = 1) -> str:
         """Make a topic and return its name; nothing happens when it exists."""
-        ensure_topics(self.connection, {name: TopicSpec(partitions=partitions)})
+        ensure_topics(self.connection, {name: TopicSpec(partitions=partitions, config={"retention.ms": "-1"})})
         return name
 
     def fresh_topic(self, prefix: str = "test", partitions: int = 1) -> str:

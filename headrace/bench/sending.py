@@ -49,6 +49,7 @@ def _confluent(connection: KafkaConnection, topic: str) -> tuple[_Send, Callable
     producer = Producer(
         {
             "bootstrap.servers": connection.bootstrap_servers,
+            "log_level": 3,
             # Without it a retry overtakes what was sent before it, and events of a key change places.
             "enable.idempotence": True,
             "compression.type": "lz4",

@@ -17,19 +17,18 @@ from headrace.stack.logs import last_telling_line
 from headrace.stack.ports import LOOPBACK, free_ports, is_open
 
 HEAP_MEGABYTES = 512
-RETENTION_DAYS = 7
 
 # Every replication factor is 1: there is one broker. The numbers that differ from Kafka's own say why.
-_PROPERTIES = f"""\
+_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@{LOOPBACK}:{{controller_port}}
-listeners=PLAINTEXT://{LOOPBACK}:{{port}},CONTROLLER://{LOOPBACK}:{{controller_port}}
-advertised.listeners=PLAINTEXT://{LOOPBACK}:{{port}}
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-log.dirs={{data}}
+log.dirs={data}
 
 # A misspelt topic is an error, not a new topic.
 auto.create.topics.enable=false
@@ -55,8 +54,8 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
 
-# Events stay for {RETENTION_DAYS} days: the lake keeps them for good.
-log.retention.hours={RETENTION_DAYS * 24}
+# Nothing is deleted by age: a replay of history carries old timestamps and would go as it comes.
+log.retention.ms=-1
 log.segment.bytes=134217728
 log.index.size.max.bytes=1048576
 log.cleaner.dedupe.buffer.size=16777216
@@ -143,7 +142,7 @@ def local_broker(folder: Path, *, port: int | None = None, ready_seconds: float 
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
     try:
         _await_port(process, port, log_file, ready_seconds)
-        yield LocalBroker(f"{LOOPBACK}:{port}", process.pid, log_file)
+        yield LocalBroker(f"127.0.0.1:{port}", process.pid, log_file)
     finally:
         stop_process(process, grace_seconds=20)
         if process.stdin:

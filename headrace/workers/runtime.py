@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -43,6 +44,11 @@ class Worker:
     arguments: Namespace
     stop: threading.Event
     log: logging.Logger
+
+    @property
+    def instance(self) -> str:
+        """Name of this process among all that share a consumer group, the same after a restart: no two replicas have it."""
+        return f"{self.name}.{socket.gethostname()}"
 
     def ready(self, **facts: object) -> None:
         """Tell that the worker does its work now. `facts` are JSON values that `headrace status` may show."""

@@ -19,7 +19,7 @@ def body(worker: Worker) -> None:
     settings = project.settings.scorer
     options = ScorerOptions(
         group=f"{project.settings.kafka.topic_prefix}headrace-scorer.{project.settings.name}.{name}",
-        instance=worker.name,
+        instance=worker.instance,
         batch_rows=settings.batch_rows,
         poll_alias_seconds=settings.poll_alias_seconds,
     )

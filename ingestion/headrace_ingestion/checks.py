@@ -22,7 +22,7 @@ Check: TypeAlias = Callable[[Any], Any]
 _SHOWN_VALUES = 10
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818  (no error: it never leaves the codec)
     """A value is not what the contract demands; never leaves the codec."""
 
     def __init__(self, reason: Reason, detail: str, field: str | None = None) -> None:
@@ -33,7 +33,7 @@ class Refusal(Exception):
         self.field = field
 
 
-class NeedsExactNumbers(Exception):
+class NeedsExactNumbers(Exception):  # noqa: N818  (no error either)
     """A huge number stands where an integer is expected: whether it was written as one must be read again."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from headrace_ingestion.errors import four_parts
 
 
-class DeclarationProblem(ValueError):
+class DeclarationProblem(ValueError):  # noqa: N818  (becomes a DeclarationError)
     """A wrong value inside a declaration, without its file and line.
 
     Raise it in a pydantic validator; `load_document` turns it into a `DeclarationError`.

@@ -51,14 +51,15 @@ class Lake:
             QueryError: The query is wrong, not allowed, or beyond its limits.
         """
         allowed = limits or Limits()
+        snapshots = self._snapshots(query)
         try:
-            return self._sql(query, params, allowed)
-        except duckdb.IOException:
-            # A file of the snapshot is gone: upkeep has removed it since. The newest version has all its files.
-            try:
-                return self._sql(query, params, allowed)
-            except duckdb.Error as error:
+            return _run_locked(snapshots, query, params, allowed)
+        except duckdb.Error as error:
+            if _are_there(snapshots):
                 raise self._error(error, query, allowed) from error
+        # Upkeep has removed a file since the snapshot was taken. The newest version has all of its files.
+        try:
+            return _run_locked(self._snapshots(query), query, params, allowed)
         except duckdb.Error as error:
             raise self._error(error, query, allowed) from error
 
@@ -70,28 +71,6 @@ class Lake:
         connection = _new_connection({})
         _make_views(connection, self._snapshots(None))
         return connection
-
-    def _sql(self, query: str, params: Parameters | None, limits: Limits) -> Result:
-        with tempfile.TemporaryDirectory(prefix="headrace-sql-") as spill:
-            connection = _new_connection(
-                {
-                    "memory_limit": f"{limits.memory_bytes}B",
-                    "temp_directory": spill,
-                    "max_temp_directory_size": f"{limits.disk_bytes}B",
-                    # Otherwise a name could mean a variable of the calling Python code.
-                    "python_enable_replacements": "false",
-                }
-            )
-            try:
-                check_is_read(connection, query)
-                snapshots = self._snapshots(query)
-                with time_limit(connection, limits.seconds):
-                    _make_views(connection, snapshots)
-                    lock(connection, [file for snapshot in snapshots for file in snapshot.files])
-                    table = run(connection, query, params, limits.rows)
-            finally:
-                connection.close()
-        return Result(table, {one.full_name: one.version for one in snapshots if one.version is not None})
 
     def _names(self) -> list[tuple[Schema, str]]:
         return known_tables(self.path, list(self._specs.values()))
@@ -120,6 +99,33 @@ class Lake:
 def connect(path: Path | str, specs: Sequence[TableSpec] = ()) -> duckdb.DuckDBPyConnection:
     """Return a DuckDB connection with all views of the lake at `path`, as of now; see `Lake.connect`."""
     return Lake(path, specs).connect()
+
+
+def _run_locked(snapshots: Sequence[Snapshot], query: str, params: Parameters | None, limits: Limits) -> Result:
+    files = [file for snapshot in snapshots for file in snapshot.files]
+    with tempfile.TemporaryDirectory(prefix="headrace-sql-") as spill:
+        connection = _new_connection(
+            {
+                "memory_limit": f"{limits.memory_bytes}B",
+                "temp_directory": spill,
+                "max_temp_directory_size": f"{limits.disk_bytes}B",
+                # Otherwise a name could mean a variable of the calling Python code.
+                "python_enable_replacements": "false",
+            }
+        )
+        try:
+            check_is_read(connection, query)
+            with time_limit(connection, limits.seconds):
+                _make_views(connection, snapshots)
+                lock(connection, files)
+                table = run(connection, query, params, limits.rows)
+        finally:
+            connection.close()
+    return Result(table, {one.full_name: one.version for one in snapshots if one.version is not None})
+
+
+def _are_there(snapshots: Sequence[Snapshot]) -> bool:
+    return all(Path(file).exists() for snapshot in snapshots for file in snapshot.files)
 
 
 def _new_connection(options: dict[str, str]) -> duckdb.DuckDBPyConnection:

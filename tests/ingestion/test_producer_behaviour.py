@@ -24,7 +24,8 @@ from headrace_ingestion.headers import event_headers, is_traceparent
 from headrace_ingestion.partitioning import partition_of
 from headrace_ingestion.timestamps import timestamp_ms
 
-NOW = datetime(2026, 3, 1, 12, 30, 45, 678_901, tzinfo=timezone.utc)
+# Of today: a broker deletes records whose timestamp is older than its retention, at its next check.
+NOW = datetime.now(timezone.utc).replace(microsecond=678_901)
 NOW_MS = timestamp_ms(NOW)
 
 
@@ -42,8 +43,8 @@ def test_a_sent_event_stands_in_its_topic_with_key_value_headers_and_timestamp(
     (record,) = platform.records("call")
     assert (report.topic, report.partition, report.offset) == (record.topic, 0, 0)
     assert record.key == b"s1"
-    assert record.value == (
-        b'{"subscriber_id":"s1","started_at":"2026-03-01T12:30:45.678Z","duration_s":12.5,"country":"NO"}'
+    assert record.value.decode() == (
+        f'{{"subscriber_id":"s1","started_at":"{NOW:%Y-%m-%dT%H:%M:%S}.678Z","duration_s":12.5,"country":"NO"}}'
     )
     assert record.timestamp == report.timestamp_ms == NOW_MS
     event_id, contract, trace = event_headers(record.headers)

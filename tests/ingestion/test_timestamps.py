@@ -27,4 +27,4 @@ def test_any_date_of_the_calendar_is_read_and_cut(at: datetime) -> None:
 
 def test_a_datetime_without_a_zone_is_an_error() -> None:
     with pytest.raises(ValueError, match="a timestamp needs a time zone, got 2026-01-01T00:00:00"):
-        timestamp_ms(datetime(2026, 1, 1))
+        timestamp_ms(datetime(2026, 1, 1))  # noqa: DTZ001  (the missing zone is the point)

@@ -36,7 +36,7 @@ SUBSCRIBER = features_table(
 )
 """The table of the feature view that the tests write."""
 
-START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+START_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z
 
 FAST = FlushPolicy(interval_ms=50, rows=500)
 
@@ -44,7 +44,7 @@ FAST = FlushPolicy(interval_ms=50, rows=500)
 def call_record(number: int, *, partition: int = 0, **changes: object) -> StoredRecord:
     """Return the `number`-th call; `changes` replace its fields."""
     key = f"s{number % 50}"
-    fields = {"subscriber_id": key, "started_at": "2026-01-01T00:00:00.123Z", "duration_s": float(number), **changes}
+    fields = {"subscriber_id": key, "started_at": "2025-01-01T00:00:00.123Z", "duration_s": float(number), **changes}
     value = orjson.dumps(fields)
     headers = [("event_id", f"call-{number:06d}".encode())]
     return StoredRecord("events.call", partition, number, START_MS + number, key.encode(), value, headers)
@@ -149,7 +149,10 @@ def send(connection: KafkaConnection, topic: str, records: Sequence[StoredRecord
 
 
 def send_by(producer: KafkaProducer, topic: str, records: Sequence[StoredRecord], partitions: int = 1) -> None:
-    """Do as `send` does, with a producer that is there already."""
+    """Do as `send` does, with a producer that is there already.
+
+    The records get the time of sending: old ones would be deleted by the broker's retention in the middle of a test.
+    """
     sent = [
         producer.send(
             topic,
@@ -157,7 +160,6 @@ def send_by(producer: KafkaProducer, topic: str, records: Sequence[StoredRecord]
             key=record.key,
             headers=list(record.headers),
             partition=record.offset % partitions,
-            timestamp_ms=record.timestamp,
         )
         for record in records
     ]

@@ -47,14 +47,14 @@ def test_a_dead_letter_says_what_why_and_where(tmp_path: Path) -> None:
         "topic": "events.call",
         "partition": "0",
         "offset": "4",
-        "record_timestamp": "2026-01-01 00:00:00.004000+00:00",
+        "record_timestamp": "2025-01-01 00:00:00.004000+00:00",
         "event_id": "call-000004",
         "key": "s4",
-        "recorded_at": "2026-01-01 00:00:00+00:00",
+        "recorded_at": "2025-01-01 00:00:00+00:00",
         "_partition": "None",
         "_offset": "None",
         "_key": "s4",
-        "_recorded_at": "2026-01-01 00:00:00+00:00",
+        "_recorded_at": "2025-01-01 00:00:00+00:00",
     }
 
 

@@ -42,7 +42,7 @@ def refusal(lake: Lake, query: str, limits: Limits | None = None) -> str:
 def test_a_result_is_rows_an_arrow_table_and_a_frame(lake: Lake) -> None:
     result = lake.sql("select _offset, started_at, duration_s from events.call where _offset = ?", [7])
     assert result.columns == ["_offset", "started_at", "duration_s"]
-    assert result.rows == [(7, datetime(2026, 1, 1, 0, 0, 0, 123_000, tzinfo=UTC), 7.0)]
+    assert result.rows == [(7, datetime(2025, 1, 1, 0, 0, 0, 123_000, tzinfo=UTC), 7.0)]
     assert result.arrow().num_rows == 1
     assert str(result.df().dtypes["started_at"]) == "datetime64[us, UTC]"
     assert result.versions == {"events.call": 1}

@@ -1,5 +1,6 @@
 """A lake writer as a process of its own, to be killed: `writer_process.py BROKERS LAKE PREFIX`."""
 
+import logging
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from lake_records import CALL
 
 def main(brokers: str, lake: str, prefix: str) -> None:
     """Write until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     specs = [events_table(CALL, prefix, dead_letters_here=True), scores_table("fraud", prefix)]
     connection = KafkaConnection(bootstrap_servers=brokers)
     stop = threading.Event()

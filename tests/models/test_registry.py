@@ -187,6 +187,7 @@ def test_a_training_leaves_mlflow_pointed_where_it_was(registered: ModelVersion)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_mlflow_models_serve_runs_a_registered_model_unchanged(
     registered: ModelVersion, store: MlflowStore, data: TrainingSet, tmp_path: Path
 ) -> None:
@@ -218,7 +219,7 @@ def _invocation(port: int, data: TrainingSet, server: subprocess.Popen[bytes], l
     rows = [[None if np.isnan(value) else float(value) for value in row] for row in data.test.x[:20]]
     body = json.dumps({"dataframe_split": {"columns": list(data.features), "data": rows}}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"})
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while True:
         try:
             with urllib.request.urlopen(request, timeout=30) as response:

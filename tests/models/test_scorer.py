@@ -194,6 +194,16 @@ def test_a_scorer_that_stopped_goes_on_where_it_was(topics: Topics) -> None:
     assert Counter(score["event_id"] for score in topics.read("scores.m")) == Counter(f"e-{n}" for n in range(20))
 
 
+def test_a_topic_that_is_made_after_the_start_is_scored(broker: Broker) -> None:
+    connection = KafkaConnection(bootstrap_servers=broker.bootstrap_servers, topic_prefix=f"t{uuid.uuid4().hex[:8]}.")
+    topics = Topics(connection)
+    with running(scorer_of(topics, Aliases())) as scorer:
+        for topic in ("features.subscriber", "scores.m", "alerts", "dead_letters"):
+            broker.create_topic(connection.topic_prefix + topic, PARTITIONS)
+        topics.send_rows(0, 10)
+        until(lambda: scorer.counters.scores == 10, "10 scores")
+
+
 def test_scoring_from_now_leaves_older_rows_alone(topics: Topics) -> None:
     topics.send_rows(0, 10)
     options = ScorerOptions(instance="scorer-0", score_from="now")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -58,10 +58,12 @@ class HeadraceOfflineStore(OfflineStore):
         """Return the job that gives each row of `entity_df` the values as they stood then.
 
         Args:
-            config, registry, project: Of the repository.
+            config: Configuration of the repository.
             feature_views: The views that the references name.
             feature_refs: `view:feature`.
             entity_df: Entities and instants; as a string: an SQL query for DuckDB.
+            registry: The registry.
+            project: Name of the project.
             full_feature_names: Call a column `view__feature`.
             filter_by_created_timestamp: Use only values that had been made by then, whatever the configuration says.
             others: Options that this store does not have.
@@ -70,11 +72,7 @@ class HeadraceOfflineStore(OfflineStore):
             FeatureStoreError: There is no `entity_df`, or it lacks a column.
         """
         if entity_df is None:
-            raise FeatureStoreError(
-                "get_historical_features was called without entity_df",
-                {"expected": "a data frame of entities and instants", "given": ", ".join(sorted(others))},
-                "headrace lake sql 'select * from features.<view>' for a range of time",
-            )
+            raise _no_entities(others)
         at: At = "known" if filter_by_created_timestamp else config.offline_store.at
         lookups = [_lookup(view, feature_refs, full_feature_names) for view in feature_views]
         lake = _lake(feature_views)
@@ -172,6 +170,14 @@ class LakeRetrievalJob(RetrievalJob):
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
         frame: pd.DataFrame = self._read().to_pandas()
         return frame
+
+
+def _no_entities(given: Iterable[str]) -> FeatureStoreError:
+    return FeatureStoreError(
+        "get_historical_features was called without entity_df",
+        {"expected": "a data frame of entities and instants", "given": ", ".join(sorted(given))},
+        "headrace lake sql 'select * from features.<view>' for a range of time",
+    )
 
 
 def _lake(views: Sequence[FeatureView]) -> Path:

@@ -1,11 +1,14 @@
 """The 18 features in Python, as a Quix Streams application computes them from the last 24 hours of a key."""
 
+from __future__ import annotations
+
 import math
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import mul
+from typing import Self
 
 WINDOWS_MS = {"5m": 300_000, "1h": 3_600_000, "24h": 86_400_000}
 LAGS = (1, 2, 3)
@@ -19,7 +22,7 @@ class History:
     durations_s: array[float] = field(default_factory=lambda: array("d"))
 
     @classmethod
-    def unpack(cls, packed: bytes | None) -> "History":
+    def unpack(cls, packed: bytes | None) -> Self:
         """Return what `pack` packed; None is an empty history."""
         history = cls()
         if packed:

@@ -23,6 +23,7 @@ from headrace_models.view import FeatureView
 log = logging.getLogger(__name__)
 ScoreFrom = Literal["earliest", "now"]
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
+UNASSIGNED_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +134,13 @@ class Scorer:
         """Read and score with one consumer and one producer until `stop` is set or a client fails."""
         from threadpoolctl import threadpool_limits
 
-        consumer = _consumer(self._connection, self._topic, self._live.name, self._options)
+        consumer = _consumer(self._connection, self._live.name, self._options)
         try:
+            if self._on_ready is not None:
+                self._on_ready()
+                self._on_ready = None
+            if not self._subscribed(consumer, stop):
+                return
             output = Output(self._connection, self._live.name, self._view.name)
             # Trees over a few rows: a second thread costs more than it helps. The limit holds for this thread.
             with threadpool_limits(1):
@@ -145,13 +151,33 @@ class Scorer:
         finally:
             consumer.close(autocommit=False)
 
+    def _subscribed(self, consumer: Any, stop: threading.Event) -> bool:
+        """Subscribe once the topic exists, or return False when `stop` comes first.
+
+        A group that forms while the topic is not yet in the client's metadata gets no partitions, and keeps none.
+        """
+        told = False
+        while not stop.is_set():
+            if consumer.partitions_for_topic(self._topic):
+                consumer.subscribe([self._topic])
+                return True
+            if not told:
+                log.warning("model %s: the topic %s does not exist yet, waiting for it", self._live.name, self._topic)
+                told = True
+            stop.wait(SHORTEST_PAUSE_SECONDS)
+        return False
+
     def _consume(self, consumer: Any, output: Output, stop: threading.Event) -> None:
         done: dict[TopicPartition, int] = {}
-        committed_at = time.monotonic()
-        if self._on_ready is not None:
-            self._on_ready()
-            self._on_ready = None
+        committed_at = assigned_at = time.monotonic()
         while not stop.is_set():
+            if consumer.assignment():
+                assigned_at = time.monotonic()
+            elif time.monotonic() - assigned_at > UNASSIGNED_SECONDS:
+                # Either there are more scorers than partitions, or the group was formed on metadata without the topic,
+                # which nobody would ever mend. Joining anew is cheap in the one case and the cure in the other.
+                log.info("model %s: no partition for %d s, joining anew", self._live.name, UNASSIGNED_SECONDS)
+                return
             waiting = "champion" not in self._live.current
             if waiting:
                 consumer.pause(*consumer.assignment())
@@ -205,9 +231,8 @@ class Scorer:
         return int(self._clock() * 1000)
 
 
-def _consumer(connection: KafkaConnection, topic: str, model: str, options: ScorerOptions) -> Any:
+def _consumer(connection: KafkaConnection, model: str, options: ScorerOptions) -> Any:
     return KafkaConsumer(
-        topic,
         **connection.client_options(),
         group_id=options.group or f"headrace-scorer-{connection.topic_prefix}{model}",
         group_instance_id=options.instance,
@@ -219,7 +244,7 @@ def _consumer(connection: KafkaConnection, topic: str, model: str, options: Scor
         max_poll_records=options.batch_rows,
         fetch_max_wait_ms=500,
         session_timeout_ms=10_000,
-        metadata_max_age_ms=5_000,  # a topic made after the start is found within seconds
+        metadata_max_age_ms=5_000,  # new partitions are found within seconds
     )
 
 

@@ -1,0 +1,237 @@
+"""What a project does with its events: check, send, replay, look. The command line and notebooks call this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from headrace_ingestion.contract import Contract
+from headrace_ingestion.errors import REASONS, HeadraceError, UnknownEventError, closest
+from headrace_ingestion.producer import Producer
+from headrace_ingestion.transport import Transport
+
+from headrace.events.check import CheckReport, check_files
+from headrace.events.checkpoint import Checkpoint
+from headrace.events.mapping import Reading, plan_fields, reading_digest
+from headrace.events.pacing import Pacer
+from headrace.events.replay import OnProgress, Replay, ReplayFile, ReplayReport, Selection
+from headrace.events.rows import header
+from headrace.events.sending import Sent, send_lines, send_one
+from headrace.events.sources import Format, find_source
+from headrace.events.tail import From, TailedEvent, tail
+
+if TYPE_CHECKING:
+    from headrace.events.dead_letters import DeadLetter
+    from headrace.project import Project
+
+WAIT_SECONDS = 30.0
+"""How long a broker may take to acknowledge before sending is given up."""
+
+QUEUE_EVENTS = 20_000
+
+
+class UnknownReasonError(HeadraceError):
+    """No record is ever refused for that reason."""
+
+
+class Events:
+    """The events of one project.
+
+    Args:
+        project: The project.
+        transport: Carries the records instead of Kafka; see `headrace_ingestion.testing`.
+    """
+
+    def __init__(self, project: Project, transport: Transport | None = None) -> None:
+        self._project = project
+        self._transport = transport
+
+    def contract(self, name: str) -> Contract:
+        """Return the contract of a declared event.
+
+        Raises:
+            UnknownEventError: There is none of that name.
+            DeclarationError: A declaration is wrong.
+        """
+        contracts = self._project.contracts
+        if name not in contracts:
+            raise UnknownEventError(
+                f"the project declares no event {name!r}",
+                {"events": ", ".join(contracts) or "none", "where": str(self._project.folder / "events")},
+                closest(name, contracts) or f"events/{name}.yaml",
+            )
+        return contracts[name]
+
+    def check(
+        self,
+        event: str,
+        files: Sequence[str | Path | BinaryIO],
+        reading: Reading | None = None,
+        *,
+        form: Format | None = None,
+        shown: int = 20,
+        limit: int | None = None,
+    ) -> CheckReport:
+        """Return what the contract says to every row, without sending; see `check_files`.
+
+        Raises:
+            UnknownEventError: There is no such event.
+            SourceError: A file is missing, cannot be read, or lacks a required column.
+        """
+        contract = self.contract(event)
+        opened = [Path(file) if isinstance(file, str) else file for file in files]
+        return check_files(contract, opened, reading, form=form, shown=shown, limit=limit)
+
+    def send(
+        self,
+        event: str,
+        fields: Mapping[str, object],
+        *,
+        event_id: str | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> Sent:
+        """Send one event and return where it stands.
+
+        Raises:
+            UnknownEventError: There is no such event.
+            EventError: It breaks its contract; nothing was sent.
+            DeliveryError: It could not be delivered within the time.
+            NotRunningError: The stack of this project is down.
+        """
+        contract = self.contract(event)
+        with self._producer(contract, wait_seconds) as producer:
+            return send_one(producer, contract, fields, event_id, wait_seconds)
+
+    def send_lines(self, event: str, lines: Iterable[bytes], *, wait_seconds: float = WAIT_SECONDS) -> Iterator[Sent]:
+        """Send JSON Lines and yield where each event stands, in order; see `sending.send_lines`."""
+        contract = self.contract(event)
+        with self._producer(contract, wait_seconds) as producer:
+            yield from send_lines(producer, contract, lines, wait_seconds)
+
+    def replay(
+        self,
+        event: str,
+        files: Sequence[str | Path],
+        reading: Reading | None = None,
+        *,
+        selection: Selection | None = None,
+        speed: float | None = None,
+        resume: bool = False,
+        form: Format | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+        say: Callable[[str], None] = lambda text: None,
+        on_progress: OnProgress = lambda done_bytes, total_bytes, sent: None,
+    ) -> ReplayReport:
+        """Send the rows of files as events, each with its event time as the record timestamp.
+
+        Event ids come from a column, or are made of the file's content and the row: a second replay of the same file is
+        a duplicate within the `dedup` span of a view. Every file is read once before the first event for that digest.
+
+        Args:
+            event: Name of the event.
+            files: CSV, JSON Lines or Parquet, each also with gzip.
+            reading: How rows become events.
+            selection: Which rows are sent.
+            speed: 1 is the pace at which the events happened, all files together; None: as fast as the broker takes
+                them, file after file.
+            resume: Go on after what an earlier run of the same replay has sent.
+            form: Format of the files, when their names do not say it.
+            wait_seconds: How long the broker may take for an event.
+            say: Told of columns that are ignored.
+            on_progress: Told of the progress.
+
+        Raises:
+            UnknownEventError: There is no such event.
+            SourceError: A file is missing, cannot be read, or lacks a required column.
+            MappingError: The reading does not fit the contract.
+            DeliveryError: An event could not be delivered within the time.
+            ReplayInterruptedError: It was interrupted.
+            NotRunningError: The stack of this project is down.
+        """
+        contract = self.contract(event)
+        said, chosen = reading or Reading(), selection or Selection()
+        planned = [_planned(contract, said, Path(file), form) for file in files]
+        options = (chosen.start, chosen.end, said.event_id, said.time_zone)
+        checkpoint = Checkpoint.of(self._project.folders.root, [file.digest for file in planned], options)
+        done = checkpoint.load() if resume else None
+        if resume and done is None:
+            say("no earlier run of this replay is recorded: it starts from the beginning")
+        with self._producer(contract, wait_seconds) as producer:
+            run = Replay(
+                contract,
+                planned,
+                producer,
+                checkpoint,
+                selection=chosen,
+                pacer=None if speed is None else Pacer(speed),
+                say=say,
+                on_progress=on_progress,
+                flush_seconds=wait_seconds + 5,
+            )
+            return run.run(done)
+
+    def tail(
+        self,
+        event: str,
+        *,
+        start: From = "latest",
+        count: int | None = 10,
+        follow: bool = False,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> Iterator[TailedEvent]:
+        """Yield records of the event's topic; see `tail.tail`.
+
+        Raises:
+            UnknownEventError: There is no such event.
+            DeliveryError: No broker answers, or there is no such topic.
+            NotRunningError: The stack of this project is down.
+        """
+        contract = self.contract(event)
+        connection = self._project.connection()
+        return tail(connection, contract, start=start, count=count, follow=follow, wait_seconds=wait_seconds)
+
+    def dead_letters(self, event: str | None = None, reason: str | None = None, count: int = 20) -> list[DeadLetter]:
+        """Return refused records as the lake holds them, the newest first.
+
+        Raises:
+            UnknownEventError: There is no such event.
+            UnknownReasonError: There is no such reason.
+        """
+        from headrace.events.dead_letters import dead_letters
+
+        if event is not None:
+            self.contract(event)
+        if reason is not None and reason not in REASONS:
+            raise UnknownReasonError(
+                f"no record is refused for the reason {reason!r}",
+                {"reasons": ", ".join(REASONS)},
+                f"--reason {closest(reason, REASONS) or REASONS[0]}",
+            )
+        return dead_letters(self._project.lake, event, reason, count)
+
+    @contextmanager
+    def _producer(self, contract: Contract, wait_seconds: float) -> Iterator[Producer]:
+        connection = None if self._transport else self._project.connection()
+        producer = Producer(
+            contract,
+            connection,
+            queue_max_events=QUEUE_EVENTS,
+            block_seconds=wait_seconds,
+            delivery_timeout_seconds=wait_seconds,
+            transport=self._transport,
+        )
+        try:
+            yield producer
+        except BaseException:
+            # Nobody waits any more for what is on its way: a full queue would hold the error back.
+            producer.close(0.0)
+            raise
+        producer.close()
+
+
+def _planned(contract: Contract, reading: Reading, path: Path, form: Format | None) -> ReplayFile:
+    source = find_source(path, form)
+    plan = plan_fields(contract, reading, source, header(source))
+    return ReplayFile(source, plan, reading_digest(contract, reading, source))

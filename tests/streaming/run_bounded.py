@@ -1,0 +1,31 @@
+"""Runs one job over what its topic holds now, and ends: `run_bounded.py FOLDER BOOTSTRAP VIEW_FILE…`; a process of its own for the JVM."""
+
+import os
+import sys
+from pathlib import Path
+
+from headrace.flink import functions_jar
+from headrace.stack.jars import fetch
+from headrace.stack.java import java_home
+from headrace_features.resolve import load_view
+from headrace_ingestion.contract import Contract
+from headrace_streaming.checkpoints import StateFolder
+from headrace_streaming.job import JobSettings, submit
+from headrace_streaming.plan import KafkaTables, plan_job
+from headrace_streaming.topics import GroupTopics
+
+
+def main(folder: Path, bootstrap_servers: str, contract_file: Path, view_files: list[Path]) -> None:
+    os.environ["JAVA_HOME"] = str(java_home())
+    os.environ["FLINK_LOG_DIR"] = str(folder)
+    contract = Contract.load(contract_file)
+    views = [load_view(file, {contract.name: contract}) for file in view_files]
+    plan = plan_job(views, GroupTopics(f"{folder.name}."))
+    kafka = KafkaTables(bootstrap_servers, group_id=folder.name, transactional_id_prefix=folder.name, bounded=True)
+    jars = (*fetch(["flink"]), functions_jar())
+    settings = JobSettings(jars, parallelism=1, checkpoint_interval_ms=300, state=StateFolder(folder / "state", plan.digest))
+    submit(plan, kafka, settings).get_job_execution_result().result()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), [Path(name) for name in sys.argv[4:]])

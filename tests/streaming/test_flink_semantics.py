@@ -1,0 +1,129 @@
+"""The semantics page through real Flink: random declarations, random events, one job, row by row against the slow reference."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from headrace_ingestion.codec import compile_encoder
+from headrace_ingestion.contract import contract_as_dict
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from reference import Event, Rules, reference_rows
+from view_cases import READING, declarations, load_declaration, make_events
+from view_checks import check_values
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+VIEWS = 12
+EVENT_LISTS = 20
+SEED = 20261121
+
+
+def _drawn() -> list[tuple[dict[str, Any], Rules]]:
+    """Return random declarations, the same in every run."""
+    found: list[tuple[dict[str, Any], Rules]] = []
+
+    @settings(max_examples=1, derandomize=True, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(declarations(), min_size=VIEWS, max_size=VIEWS))
+    def draw(drawn: list[tuple[dict[str, Any], Rules]]) -> None:
+        found.extend(drawn)
+
+    draw()
+    return [({**declaration, "name": f"random_{i}"}, rules) for i, (declaration, rules) in enumerate(found)]
+
+
+def _events() -> list[Event]:
+    """Return many short lists of events after one another; keys and ids of different lists differ."""
+    random = Random(SEED)
+    events: list[Event] = []
+    for number in range(EVENT_LISTS):
+        for event in make_events(random.randrange(2**32), 90, 3):
+            own = {"key": f"{number}-{event.key}", "event_id": f"{number}-{event.event_id}", "offset": len(events)}
+            events.append(dataclasses.replace(event, **own))
+    return events
+
+
+def test_flink_gives_the_rows_of_the_semantics_page(broker: Any, tmp_path: Path) -> None:
+    folder = tmp_path / f"semantics-{uuid.uuid4().hex[:8]}"
+    folder.mkdir()
+    drawn, events = _drawn(), _events()
+    files = _write(folder, [declaration for declaration, _ in drawn])
+    prefix = f"{folder.name}."
+    topics = [*(f"features.{declaration['name']}" for declaration, _ in drawn), "late_events", "duplicates", "dead_letters"]
+    for topic in ("events.reading", *topics):
+        broker.create_topic(f"{prefix}{topic}")
+    _produce(broker.bootstrap_servers, f"{prefix}events.reading", events)
+    command = [sys.executable, str(Path(__file__).with_name("run_bounded.py")), str(folder), broker.bootstrap_servers, *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+    assert done.returncode == 0, done.stderr[-6000:]
+    records = {topic: _consume(broker.bootstrap_servers, f"{prefix}{topic}") for topic in topics}
+    assert records["dead_letters"] == []
+    for (declaration, rules), file in zip(drawn, files[1:], strict=True):
+        _check_view(declaration["name"], rules, events, records, file)
+
+
+def _write(folder: Path, declared: list[dict[str, Any]]) -> list[Path]:
+    contract = folder / "reading.yaml"
+    contract.write_text(json.dumps(contract_as_dict(READING)))
+    files = []
+    for declaration in declared:
+        file = folder / f"{declaration['name']}.yaml"
+        file.write_text(json.dumps(declaration))
+        files.append(file)
+    return [contract, *files]
+
+
+def _produce(bootstrap_servers: str, topic: str, events: list[Event]) -> None:
+    encode = compile_encoder(READING)
+    producer = KafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True, acks="all")
+    for event in events:
+        at = f"{_iso(event.time_ms)}"
+        value = encode({"series": event.key, "at": at, **event.fields})
+        headers = [("event_id", event.event_id.encode())]
+        producer.send(topic, value.value, key=value.key, headers=headers, timestamp_ms=event.time_ms)
+    producer.flush()
+    producer.close()
+
+
+def _iso(time_ms: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _consume(bootstrap_servers: str, topic: str) -> list[dict[str, Any]]:
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level="read_committed", consumer_timeout_ms=1)
+    place = TopicPartition(topic, 0)
+    consumer.assign([place])
+    consumer.seek_to_beginning(place)
+    end = consumer.end_offsets([place])[place]
+    found: list[dict[str, Any]] = []
+    while consumer.position(place) < end:
+        for records in consumer.poll(500).values():
+            found += [json.loads(record.value) for record in records]
+    consumer.close()
+    return found
+
+
+def _check_view(name: str, rules: Rules, events: list[Event], records: dict[str, list[dict[str, Any]]], file: Path) -> None:
+    expected = reference_rows(rules, events)
+    rows = {row["source_offset"]: row for row in records[f"features.{name}"]}
+    assert len(rows) == len(records[f"features.{name}"]), "a row came twice"
+    late = sorted(r["offset"] for r in records["late_events"] if r["view"] == name)
+    repeated = sorted(r["offset"] for r in records["duplicates"] if r["view"] == name)
+    assert late == [row.event.offset for row in expected if row.is_late and not row.is_duplicate]
+    assert repeated == [row.event.offset for row in expected if row.is_duplicate]
+    accepted = [row for row in expected if not row.is_duplicate]
+    assert sorted(rows) == [row.event.offset for row in accepted]
+    view = load_declaration(json.loads(file.read_text()), file.parent)
+    for row in accepted:
+        got = rows[row.event.offset]
+        assert (got["clock_ms"], got["generation"], got["event_id"]) == (row.clock_ms, row.generation, row.event.event_id)
+        check_values(row, got, view)
