@@ -135,7 +135,8 @@ class Features:
             raise ValueError(f"at is {at!r}; expected 'known' or 'event_time'")
         if spine is None:
             return self._project.lake.sql(
-                f"SELECT * EXCLUDE (_partition, _offset, _key, _recorded_at) FROM features.{view.name} ORDER BY clock, source_partition, source_offset"
+                f"SELECT * EXCLUDE (_partition, _offset, _key, _recorded_at) FROM features.{view.name} "
+                "ORDER BY clock, source_partition, source_offset"
             ).arrow()
         from headrace_features.feature_store.point_in_time import join_features, lookup_of
 
@@ -178,7 +179,9 @@ class Features:
         groups = list(self._project.plans)
         if group is not None and group not in groups:
             raise UnknownJobError(
-                f"the project has no job {group!r}", {"jobs": ", ".join(groups) or "none"}, closest(group, groups) or "headrace features plan"
+                f"the project has no job {group!r}",
+                {"jobs": ", ".join(groups) or "none"},
+                closest(group, groups) or "headrace features plan",
             )
         names = [f"job-{name}" for name in groups if group in (None, name)]
         return hold(self._project.folders, names, held=held, timeout_seconds=timeout_seconds)

@@ -1,7 +1,6 @@
 """Flink on this machine: its Java runtime, its logs, the jar of our functions, and where a job keeps its state."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import headrace_streaming
@@ -92,7 +91,7 @@ def kafka_properties(connection: KafkaConnection) -> dict[str, str]:
         properties["sasl.jaas.config"] = f"{package}.{module} required {login};"
     if connection.ssl_cafile:
         properties["ssl.truststore.type"] = "PEM"
-        properties["ssl.truststore.location"] = os.path.abspath(connection.ssl_cafile)
+        properties["ssl.truststore.location"] = str(Path(connection.ssl_cafile).absolute())
     return properties
 
 

@@ -94,7 +94,12 @@ class Models:
             self.declaration(name)
             return self.registry.versions(name)
         known = self.registry.names()
-        return [version for each in self.project.model_declarations if each in known for version in self.registry.versions(each)]
+        return [
+            version
+            for each in self.project.model_declarations
+            if each in known
+            for version in self.registry.versions(each)
+        ]
 
     def promote(self, name: str, version: str | None = None, *, force: bool = False) -> ModelVersion:
         """Make a version champion, by default the challenger.

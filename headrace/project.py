@@ -82,7 +82,8 @@ class Project:
                 )
             if model.view not in self.views:
                 raise DeclarationError(
-                    f"{shown}: the model {model.name!r} reads the view {model.view!r}, which the project does not declare",
+                    f"{shown}: the model {model.name!r} reads the view {model.view!r}, "
+                    "which the project does not declare",
                     {"views": ", ".join(self.views) or "none: features/*.yaml is empty"},
                     f"view: {closest(model.view, self.views) or next(iter(self.views), 'subscriber')}",
                 )

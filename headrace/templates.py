@@ -30,9 +30,15 @@ def copy_example(name: str, target: Path) -> None:
     """
     known = examples()
     if name not in known:
-        raise ExampleError(f"there is no example {name!r}", {"examples": ", ".join(known)}, closest(name, known) or next(iter(known)))
+        raise ExampleError(
+            f"there is no example {name!r}", {"examples": ", ".join(known)}, closest(name, known) or next(iter(known))
+        )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ExampleError(f"{target} exists and is not an empty folder", {"expected": "a folder that does not exist yet"}, f"headrace init {target}-2")
+        raise ExampleError(
+            f"{target} exists and is not an empty folder",
+            {"expected": "a folder that does not exist yet"},
+            f"headrace init {target}-2",
+        )
     shutil.copytree(known[name], target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".headrace"))
 
 

@@ -1,4 +1,4 @@
-"""The declaration of a view as it stands in `features/<view>.yaml`: frozen, checked for form; `view` resolves it against its event."""
+"""The declaration of a view as it stands in `features/<view>.yaml`: frozen, checked for form."""
 
 from __future__ import annotations
 
@@ -140,7 +140,9 @@ class Calendar(_Entry):
         zones = available_timezones()
         if zone not in zones:
             raise DeclarationProblem(
-                f"{zone!r} is not a time zone", {"expected": "a name of the IANA database"}, closest(zone, zones) or "UTC"
+                f"{zone!r} is not a time zone",
+                {"expected": "a name of the IANA database"},
+                closest(zone, zones) or "UTC",
             )
         return ZoneInfo(zone).key
 
@@ -203,7 +205,8 @@ class ViewDeclaration(_Entry):
         features: The columns.
         ttl: How long a value may be served online after its clock.
         dedup: How long, by the key's clock, a repeated event id is a duplicate.
-        retain: A jump of a key's clock by more than this starts its history anew; None: the longest window, at least 30 days.
+        retain: A jump of a key's clock by more than this starts its history anew; None: the longest
+            window, at least 30 days.
         description: For people; not part of the hash.
     """
 

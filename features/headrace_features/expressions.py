@@ -1,6 +1,7 @@
-"""The SQL of `derive` and `expression`: a subset on which both engines agree, parsed into typed nodes, rendered for each.
+"""The SQL of `derive` and `expression`: a subset on which both engines agree, parsed, typed, and rendered for each.
 
-Numbers are doubles. What has no value is null: a quotient by zero, the root of a negative number, the logarithm of zero or less.
+Numbers are doubles. What has no value is null: a quotient by zero, the root of a negative number, the logarithm of zero
+or less.
 `least` and `greatest` are null when one of their arguments is. `docs/expressions.md` lists the subset.
 """
 
@@ -36,13 +37,14 @@ FUNCTIONS = ("abs", "ceil", "coalesce", "exp", "floor", "greatest", "least", "ln
 """The functions of the subset."""
 
 _SUBSET = (
-    "+ - * /, comparisons, AND OR NOT, IS [NOT] NULL, BETWEEN, IN (…), CASE WHEN, literals, and the functions " + ", ".join(FUNCTIONS)
+    "+ - * /, comparisons, AND OR NOT, IS [NOT] NULL, BETWEEN, IN (…), CASE WHEN, literals, and the functions "
+    + ", ".join(FUNCTIONS)
 )
 
 
 @dataclass(frozen=True)
 class Column:
-    """A name that an expression may read: its type, and its SQL in each engine (already a double where it is a number)."""
+    """A name that an expression may read: its type, and its SQL in each engine (a double where it is a number)."""
 
     type: ValueType
     sql: Mapping[Dialect, str]
@@ -86,8 +88,14 @@ def _parsed(text: str, what: str) -> exp.Expression:
     try:
         tree = sqlglot.parse_one(text, read="duckdb")
     except sqlglot.errors.SqlglotError as error:
-        detail = error.errors[0]["description"] if isinstance(error, sqlglot.errors.ParseError) and error.errors else str(error)
-        raise DeclarationProblem(f"{what} is not an SQL expression: {detail}", {"expression": text}, "country <> home_country") from error
+        detail = (
+            error.errors[0]["description"]
+            if isinstance(error, sqlglot.errors.ParseError) and error.errors
+            else str(error)
+        )
+        raise DeclarationProblem(
+            f"{what} is not an SQL expression: {detail}", {"expression": text}, "country <> home_country"
+        ) from error
     if not isinstance(tree, exp.Expression):
         raise DeclarationProblem(f"{what} is not an SQL expression", {"expression": text}, "country <> home_country")
     return tree
@@ -122,9 +130,10 @@ class _Compiler:
 
     def _outside(self, tree: exp.Expression) -> None:
         name = tree.name if isinstance(tree, exp.Anonymous) else tree.key
-        shown = tree.sql(dialect="duckdb")
+        text = tree.sql(dialect="duckdb")
+        shown = text if len(text) <= 60 else f"{text[:59]}…"
         raise DeclarationProblem(
-            f"{self._what} uses {shown if len(shown) <= 60 else shown[:59] + '…'!s}, which is outside the subset of expressions ({name.lower()})",
+            f"{self._what} uses {shown}, which is outside the subset of expressions ({name.lower()})",
             {"subset": _SUBSET},
             closest(name.lower(), FUNCTIONS),
         )
@@ -194,7 +203,9 @@ class _Compiler:
             return "string", text, text
         text = repr(float(tree.name))
         if "inf" in text:
-            raise DeclarationProblem(f"{self._what}: {tree.name} is too large a number", {"largest": "1.7976931348623157e308"}, "1e308")
+            raise DeclarationProblem(
+                f"{self._what}: {tree.name} is too large a number", {"largest": "1.7976931348623157e308"}, "1e308"
+            )
         text = text if "e" in text else text + "e0"
         return "double", text, text
 
@@ -217,7 +228,7 @@ class _Compiler:
     def _is(self, tree: exp.Expression) -> _Typed:
         if not isinstance(tree.expression, exp.Null):
             self._outside(tree)
-        typed, flink, duckdb = self.node(tree.this)
+        _, flink, duckdb = self.node(tree.this)
         return "bool", f"({flink} IS NULL)", f"({duckdb} IS NULL)"
 
     def _between(self, tree: exp.Expression) -> _Typed:
@@ -225,8 +236,10 @@ class _Compiler:
         if wanted == "bool":
             raise self._wrong(tree.this, "double or string", "bool")
         flink, duckdb = (tuple(part[i] for part in parts) for i in (0, 1))
-        return "bool", "({} >= {} AND {} <= {})".format(flink[0], flink[1], flink[0], flink[2]), "({} >= {} AND {} <= {})".format(
-            duckdb[0], duckdb[1], duckdb[0], duckdb[2]
+        return (
+            "bool",
+            f"({flink[0]} >= {flink[1]} AND {flink[0]} <= {flink[2]})",
+            f"({duckdb[0]} >= {duckdb[1]} AND {duckdb[0]} <= {duckdb[2]})",
         )
 
     def _in(self, tree: exp.Expression) -> _Typed:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from headrace_ingestion.contract import Contract, FieldType
 from headrace_ingestion.documents import DeclarationProblem, load_document
@@ -13,7 +14,17 @@ from headrace_ingestion.durations import duration_ms
 from headrace_ingestion.errors import DeclarationError, closest
 from pydantic import PrivateAttr, ValidationInfo, model_validator
 
-from headrace_features.declaration import Calendar, Expression, Feature, Lag, SinceLast, ViewDeclaration, Window, ZScore
+from headrace_features.declaration import (
+    Calendar,
+    Expression,
+    Feature,
+    Lag,
+    Over,
+    SinceLast,
+    ViewDeclaration,
+    Window,
+    ZScore,
+)
 from headrace_features.expressions import Column, Compiled, Dialect, ValueType, compile_expression
 from headrace_features.view import ColumnType, ExpressionFeature, Input, KernelFeature, View
 
@@ -23,7 +34,8 @@ ZSCORE_LEAST_VALUES = 11
 
 RESERVED_COLUMNS = frozenset(
     {
-        "event_id", "event_time", "event_time_ms", "clock", "clock_ms", "generation", "source_partition", "source_offset",
+        "event_id", "event_time", "event_time_ms", "clock", "clock_ms", "generation", "source_partition",
+        "source_offset",
         "revision", "declaration", "ingested_at", "ingested_at_ms", "emitted_at", "emitted_at_ms", "outcome", "letter",
         "record_key",
     }
@@ -31,7 +43,13 @@ RESERVED_COLUMNS = frozenset(
 """Columns that stand beside the features on every row."""
 
 _NUMERIC = ("int", "long", "double", "bool")
-_WHOLE: dict[FieldType, ColumnType] = {"int": "long", "long": "long", "bool": "long", "double": "double", "string": "string"}
+_WHOLE: dict[FieldType, ColumnType] = {
+    "int": "long",
+    "long": "long",
+    "bool": "long",
+    "double": "double",
+    "string": "string",
+}
 _IN_EXPRESSIONS: dict[str, ValueType] = {
     "int": "double", "long": "double", "double": "double", "string": "string", "bool": "bool",
 }  # fmt: skip
@@ -115,7 +133,10 @@ class _Resolver:
         retain_ms = max(longest, DEFAULT_RETAIN_MS) if declaration.retain is None else duration_ms(declaration.retain)
         if retain_ms < longest:
             raise DeclarationProblem(
-                "'retain' is shorter than the longest window", {"longest window": f"{longest} ms"}, "remove retain", ("retain",)
+                "'retain' is shorter than the longest window",
+                {"longest window": f"{longest} ms"},
+                "remove retain",
+                ("retain",),
             )
         return View(
             name=declaration.name,
@@ -136,7 +157,10 @@ class _Resolver:
     def _derive(self, name: str, sql: str) -> None:
         if name in self._types:
             raise DeclarationProblem(
-                f"derive {name!r} has the name of a field of the event", {"fields": ", ".join(self._types)}, f"{name}_derived", ("derive", name)
+                f"derive {name!r} has the name of a field of the event",
+                {"fields": ", ".join(self._types)},
+                f"{name}_derived",
+                ("derive", name),
             )
         what = f"derive {name!r}"
         later = [other for other in self._declaration.derive if other not in self._types]
@@ -190,12 +214,18 @@ class _Resolver:
         for of in part.of:
             for over in part.over:
                 for statistic in part.take:
-                    kind = self._read(of, f"{statistic} of a window", _NUMERIC if statistic != "count" else tuple(_WHOLE) + ("timestamp",))
+                    kind = self._read(
+                        of,
+                        f"{statistic} of a window",
+                        _NUMERIC if statistic != "count" else (*_WHOLE, "timestamp"),
+                    )
                     result: ColumnType = "long" if statistic == "count" else "double"
                     if statistic in ("min", "max"):
                         result = _WHOLE[kind]
                     name = f"{of}_{statistic}_{over.suffix}" + ("_before" if part.exclude_current else "")
-                    self._add(KernelFeature(name, statistic, result, of=of, over=over, exclude_current=part.exclude_current))
+                    self._add(
+                        KernelFeature(name, statistic, result, of=of, over=over, exclude_current=part.exclude_current)
+                    )
 
     def _zscore(self, part: ZScore) -> None:
         for of in part.of:
@@ -203,17 +233,21 @@ class _Resolver:
             # Booleans are 0 and 1 to statistics, but no numbers to expressions.
             value = f"CASE WHEN {of} THEN 1 WHEN NOT {of} THEN 0 END" if kind == "bool" else of
             for over in part.over:
-                count, mean, std = (self._hidden(of, over.suffix, s, KernelFeature(
-                    f"{of}_{s}_{over.suffix}_before", s, "long" if s == "count" else "double", of=of, over=over, exclude_current=True, hidden=True
-                )) for s in ("count", "mean", "std"))  # fmt: skip
+                count, mean, std = (self._hidden(of, over, statistic) for statistic in ("count", "mean", "std"))
                 name = f"{of}_zscore_{over.suffix}"
                 sql = f"CASE WHEN {count} >= {ZSCORE_LEAST_VALUES} THEN ({value} - {mean}) / {std} END"
                 self._add(ExpressionFeature(name, "double", self._compiled(name, sql)))
 
-    def _hidden(self, of: str, suffix: str, statistic: str, feature: KernelFeature) -> str:
+    def _hidden(self, of: str, over: Over, statistic: Literal["count", "mean", "std"]) -> str:
+        """Have the kernel compute a statistic of the values before the event, and return the name of its column."""
+        name = f"{of}_{statistic}_{over.suffix}_before"
+        if isinstance(self._columns.get(name), ExpressionFeature):
+            raise self._clash(name, "is declared as an expression, and 'zscore' needs it")
         # A window with exclude_current may have declared the same column openly.
-        self._kernel.setdefault(feature.name, feature)
-        return feature.name
+        kind: ColumnType = "long" if statistic == "count" else "double"
+        feature = KernelFeature(name, statistic, kind, of=of, over=over, exclude_current=True, hidden=True)
+        self._kernel.setdefault(name, feature)
+        return name
 
     def _expression(self, part: Expression) -> None:
         compiled = self._compiled(part.name, part.sql)
@@ -267,13 +301,19 @@ class _Resolver:
         taken = "is a column of every row" if name in RESERVED_COLUMNS or name == self._declaration.key else None
         if name in self._columns:
             taken = "is declared twice"
+        elif name in self._kernel and isinstance(column, ExpressionFeature):
+            taken = "is one that 'zscore' needs"
         if taken:
-            raise DeclarationProblem(
-                f"the column {name!r} {taken}", {"columns": ", ".join(self._columns)}, "another name, or remove one of the two", self._where
-            )
+            raise self._clash(name, taken)
         self._columns[name] = column
         if isinstance(column, KernelFeature):
             self._kernel[name] = column
+
+    def _clash(self, name: str, why: str) -> DeclarationProblem:
+        columns = {"columns": ", ".join(self._columns)}
+        return DeclarationProblem(
+            f"the column {name!r} {why}", columns, "another name, or remove one of the two", self._where
+        )
 
 
 def _source(declaration: ViewDeclaration, contracts: Mapping[str, Contract]) -> Contract:

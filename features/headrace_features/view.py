@@ -1,4 +1,4 @@
-"""A view resolved against its event: what the kernel reads and computes, column by column. Frozen; both compilers start here."""
+"""A view resolved against its event: what the kernel reads and computes. Frozen; both compilers start here."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from headrace_features.expressions import Compiled
 
 KernelOperation = Literal["lag", "count", "sum", "mean", "std", "min", "max", "since_last", "hour", "day_of_week"]
 ColumnType = Literal["double", "long", "int", "string", "bool"]
+
 
 @dataclass(frozen=True)
 class Input:

@@ -10,10 +10,21 @@ from headrace.cli.output import Output, shown
 
 
 @click.command()
-@click.option("--events", type=click.IntRange(min=1000), default=20_000, show_default=True, help="Number of calls to simulate.")
+@click.option(
+    "--events", type=click.IntRange(min=1000), default=20_000, show_default=True, help="Number of calls to simulate."
+)
 @click.option("--seed", type=int, default=7, show_default=True, help="Seed of the simulation.")
-@click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Make the project in DIR and leave it there.")
-@click.option("--output", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Answer for people or for programs.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), metavar="DIR", help="Make the project in DIR and leave it there."
+)
+@click.option(
+    "--output",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Answer for people or for programs.",
+)
 def command(events: int, seed: int, keep: Path | None, output_format: str) -> None:
     """See the whole way, from an event to an alert, in a fresh project that is removed afterwards."""
     from headrace.demo.run import run_demo
@@ -40,7 +51,10 @@ def _show(output: Output, report: dict[str, object]) -> None:
     columns = ("started", "subscriber", "in", "calls", "seconds", "score", "because")
     output.table(columns, [_alert(alert) for alert in alerts], empty="none")  # type: ignore[attr-defined]  # a list of dicts
     output.line("")
-    flat = {name: ", ".join(f"{k} {shown(v)}" for k, v in value.items()) if isinstance(value, dict) else value for name, value in report.items()}
+    flat = {
+        name: ", ".join(f"{k} {shown(v)}" for k, v in value.items()) if isinstance(value, dict) else value
+        for name, value in report.items()
+    }
     for hop, figures in latency.items():  # type: ignore[attr-defined]  # a dict of dicts
         flat[hop] = ", ".join(f"{name} {value:.0f} ms" for name, value in figures.items())
     output.record(flat)
@@ -48,4 +62,12 @@ def _show(output: Output, report: dict[str, object]) -> None:
 
 def _alert(alert: dict[str, object]) -> tuple[object, ...]:
     reasons = ", ".join(f"{reason['feature']} {shown(reason['value'])}" for reason in alert["reasons"])  # type: ignore[attr-defined,index]  # reasons are a list of dicts
-    return (str(alert["started_at"])[:19], alert["subscriber"], alert["country"], alert["callee_country"], alert["seconds"], alert["score"], reasons)
+    return (
+        str(alert["started_at"])[:19],
+        alert["subscriber"],
+        alert["country"],
+        alert["callee_country"],
+        alert["seconds"],
+        alert["score"],
+        reasons,
+    )

@@ -10,43 +10,28 @@ import click
 R = TypeVar("R")
 
 
-class SpeedType(click.ParamType):
-    """A factor of the pace at which the events happened, or `max`."""
-
-    name = "speed"
-    help = "1 is the pace at which the events happened, 60 a minute a second, all files together; max: file after file."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
-        """Return the factor, None for `max`."""
-        if value is None or value == "max":
-            return None
-        try:
-            factor = float(value)
-        except ValueError:
-            factor = 0.0
-        if not 0 < factor < float("inf"):
-            self.fail(f"{value!r} is neither a number above zero nor max, such as 60", param, ctx)
-        return factor
+def parsed_speed(ctx: click.Context, param: click.Parameter, value: str) -> float | None:
+    """Return the factor of the pace, None for `max`."""
+    if value == "max":
+        return None
+    try:
+        factor = float(value)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise click.BadParameter(f"{value!r} is neither a number above zero nor max, such as 60", ctx, param)
+    return factor
 
 
-class TimeType(click.ParamType):
-    """An instant; UTC when it has no zone."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | None:
-        """Return the instant, timezone-aware."""
-        if value is None or isinstance(value, datetime):
-            return value
-        try:
-            found = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a time, such as 2026-01-31T00:00:00Z", param, ctx)
-        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-
-
-SPEED = SpeedType()
-TIME = TimeType()
+def parsed_time(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """Return the instant; one without a zone is UTC."""
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a time, such as 2026-01-31T00:00:00Z", ctx, param) from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def reading_options(command: Callable[..., R]) -> Callable[..., R]:

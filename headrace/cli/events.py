@@ -1,7 +1,6 @@
 """`headrace events`: check, send, replay and read events."""
 
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 import click
 
 from headrace.cli.common import Invocation, common_options
-from headrace.cli.event_options import SPEED, TIME, reading_options
+from headrace.cli.event_options import parsed_speed, parsed_time, reading_options
 
 if TYPE_CHECKING:
     from headrace.events.check import RefusedRow
@@ -101,9 +100,21 @@ def send(call: Invocation, event: str, json_text: str, event_id: str | None, wai
 @group.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--event", required=True, metavar="NAME", help="The event that the rows are.")
-@click.option("--speed", type=SPEED, default="max", show_default=True, metavar="N|max", help=SPEED.help)
-@click.option("--start", type=TIME, help="Leave out events before this time, such as 2026-01-31T00:00:00Z.")
-@click.option("--end", type=TIME, help="Leave out events at or after this time.")
+@click.option(
+    "--speed",
+    default="max",
+    show_default=True,
+    metavar="N|max",
+    callback=parsed_speed,
+    help="1 is the pace at which the events happened, 60 a minute a second, all files together; max: file after file.",
+)
+@click.option(
+    "--start",
+    metavar="TIME",
+    callback=parsed_time,
+    help="Leave out events before this time, such as 2026-01-31T00:00:00Z.",
+)
+@click.option("--end", metavar="TIME", callback=parsed_time, help="Leave out events at or after this time.")
 @click.option("--limit", type=click.IntRange(min=1), help="Most events to send.")
 @click.option("--resume", is_flag=True, help="Go on after what an interrupted run of the same command has sent.")
 @click.option("--strict", is_flag=True, help="Exit status 1 when a row is refused; the others are sent all the same.")
@@ -193,11 +204,8 @@ def dead_letters(call: Invocation, event: str | None, reason: str | None, count:
     if call.output.is_json:
         call.output.data([letter.as_dict() for letter in found], "")
         return
-    call.output.table(columns, [_letter(letter, columns) for letter in found], empty="no dead letters")
-
-
-def _letter(letter: object, columns: tuple[str, ...]) -> Iterator[object]:
-    return (getattr(letter, name) for name in columns)
+    rows = [[getattr(letter, name) for name in columns] for letter in found]
+    call.output.table(columns, rows, empty="no dead letters")
 
 
 def _show_replay(call: Invocation, report: "ReplayReport") -> None:

@@ -16,7 +16,14 @@ def group() -> None:
 
 @group.command()
 @click.argument("view", required=False)
-@click.option("--sql", "engine", type=click.Choice(["flink", "duckdb", "both"]), default="both", show_default=True, help="Which SQL to show.")
+@click.option(
+    "--sql",
+    "engine",
+    type=click.Choice(["flink", "duckdb", "both"]),
+    default="both",
+    show_default=True,
+    help="Which SQL to show.",
+)
 @common_options
 def plan(call: Invocation, view: str | None, engine: str) -> None:
     """Show what the declarations become: jobs, columns, SQL. Needs nothing that runs."""
@@ -43,7 +50,9 @@ def plan(call: Invocation, view: str | None, engine: str) -> None:
         return
     shown_jobs = set()
     for entry in planned:
-        call.output.line(f"view {entry.view.name}  key {entry.view.key}  declaration {entry.view.digest}  job {entry.group}")
+        call.output.line(
+            f"view {entry.view.name}  key {entry.view.key}  declaration {entry.view.digest}  job {entry.group}"
+        )
         call.output.table(("column", "type"), entry.columns)
         if engine in ("flink", "both") and entry.group not in shown_jobs:
             shown_jobs.add(entry.group)
@@ -69,20 +78,32 @@ def apply(call: Invocation) -> None:
 @group.command("training-set")
 @click.argument("view")
 @click.argument("spine", type=click.Path(path_type=Path))
-@click.option("--at", type=click.Choice(["known", "event_time"]), default="known", show_default=True, help="Which values count: those written by then, or all that had happened by then.")
+@click.option(
+    "--at",
+    type=click.Choice(["known", "event_time"]),
+    default="known",
+    show_default=True,
+    help="Which values count: those written by then, or all that had happened by then.",
+)
 @click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="Parquet file to write.")
 @common_options
 def training_set(call: Invocation, view: str, spine: Path, at: str, target: Path) -> None:
     """Join the values of a view, as they stood, to the rows of a Parquet file with the key and event_timestamp."""
     import pyarrow.parquet
-
     from headrace_ingestion.errors import HeadraceError
 
     if not spine.is_file():
-        raise HeadraceError(f"the file {spine} does not exist", {"expected": "a Parquet file with the key and event_timestamp"}, "ls *.parquet")
+        raise HeadraceError(
+            f"the file {spine} does not exist",
+            {"expected": "a Parquet file with the key and event_timestamp"},
+            "ls *.parquet",
+        )
     table = call.project.features.training_set(view, pyarrow.parquet.read_table(spine), at=at)
     pyarrow.parquet.write_table(table, target)
-    call.output.data({"file": str(target), "rows": table.num_rows, "columns": table.column_names}, f"{target}: {table.num_rows} rows, {table.num_columns} columns")
+    call.output.data(
+        {"file": str(target), "rows": table.num_rows, "columns": table.column_names},
+        f"{target}: {table.num_rows} rows, {table.num_columns} columns",
+    )
 
 
 @group.command()
@@ -107,7 +128,7 @@ def verify(call: Invocation, view: str | None) -> None:
 @click.option("--allow-expired", is_flag=True, help="Show values that are older than the view's ttl.")
 @common_options
 def get(call: Invocation, view: str, key: str, allow_expired: bool) -> None:
-    """Show the newest values of an entity, with their age. Older ones than the view's ttl are withheld; exit status 1 then."""
+    """Show the newest values of an entity, with their age; ones older than the ttl are withheld, exit status 1."""
     found = call.project.features.get(view, key, allow_expired=allow_expired)
     if found is None:
         from headrace_ingestion.errors import HeadraceError
@@ -115,7 +136,7 @@ def get(call: Invocation, view: str, key: str, allow_expired: bool) -> None:
         raise HeadraceError(
             f"the online store has no values of {key!r} in the view {view!r}",
             {"store": call.project.settings.online.store},
-            f"headrace lake sql \"select distinct {call.project.views[view].key} from features.{view} limit 10\"",
+            f'headrace lake sql "select distinct {call.project.views[view].key} from features.{view} limit 10"',
         )
     head = {
         "view": found.view,

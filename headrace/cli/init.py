@@ -17,4 +17,7 @@ def command(call: Invocation, folder: Path, example: str) -> None:
 
     copy_example(example, folder)
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    call.output.data({"folder": str(folder), "files": files}, f"{folder}: {', '.join(files)}\n  next:  headrace up --detach --project {folder}")
+    call.output.data(
+        {"folder": str(folder), "files": files},
+        f"{folder}: {', '.join(files)}\n  next:  headrace up --detach --project {folder}",
+    )

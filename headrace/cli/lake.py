@@ -20,14 +20,27 @@ def group() -> None:
 @group.command()
 @click.argument("query", required=False)
 @click.option("--file", "file", type=click.Path(path_type=Path), help="Read the query from a file.")
-@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), help="Form of the answer; json is one object a line.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    help="Form of the answer; json is one object a line.",
+)
 @click.option("--rows", "max_rows", type=click.IntRange(min=1), help="Fail when there are more rows.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True, help="Stop after this time.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60,
+    show_default=True,
+    help="Stop after this time.",
+)
 @common_options
-def sql(call: Invocation, query: str | None, file: Path | None, form: str | None, max_rows: int | None, seconds: float) -> None:
+def sql(
+    call: Invocation, query: str | None, file: Path | None, form: str | None, max_rows: int | None, seconds: float
+) -> None:
     """Answer one query: a text, a file, or the name of a file in queries/ (alerts for queries/alerts.sql).
 
-    Views: events.<event>, features.<view>, scores.<model>, ops.dead_letters, ops.late_events, ops.duplicates, ops.alerts.
+    Views: events.<event>, features.<view>, scores.<model>, and dead_letters, late_events, duplicates, alerts in ops.
     """
     from headrace_lake.query import Limits
 
@@ -38,7 +51,9 @@ def sql(call: Invocation, query: str | None, file: Path | None, form: str | None
     elif form == "json":
         _write_json_lines(table)
     else:
-        call.output.table(table.column_names, zip(*(column.to_pylist() for column in table.columns), strict=True), empty="no rows")
+        call.output.table(
+            table.column_names, zip(*(column.to_pylist() for column in table.columns), strict=True), empty="no rows"
+        )
 
 
 @group.command()
@@ -62,9 +77,13 @@ def _query_text(call: Invocation, query: str | None, file: Path | None) -> str:
     try:
         return (file or Path()).read_text()
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise HeadraceError(
-            f"the query file {file} cannot be read: {error.strerror if isinstance(error, OSError) else 'it is not UTF-8'}",
-            {"queries": ", ".join(sorted(p.stem for p in (call.project.folder / "queries").glob("*.sql"))) or "none in queries/"},
+            f"the query file {file} cannot be read: {why}",
+            {
+                "queries": ", ".join(sorted(p.stem for p in (call.project.folder / "queries").glob("*.sql")))
+                or "none in queries/"
+            },
             "headrace lake sql 'select 1'",
         ) from error
 

@@ -11,7 +11,15 @@ from headrace.cli.progress import working
 if TYPE_CHECKING:
     from headrace_models.registry import ModelVersion
 
-_SHOWN_METRICS = ("test_precision", "test_recall", "test_f1", "test_pr_auc", "test_roc_auc", "test_alerts_per_day", "threshold")
+_SHOWN_METRICS = (
+    "test_precision",
+    "test_recall",
+    "test_f1",
+    "test_pr_auc",
+    "test_roc_auc",
+    "test_alerts_per_day",
+    "threshold",
+)
 
 
 @click.group()
@@ -70,7 +78,13 @@ def _table(call: Invocation, versions: Iterable["ModelVersion"]) -> None:
         return
     columns = ("model", "version", "aliases", "gates", *(name.removeprefix("test_") for name in _SHOWN_METRICS))
     rows = [
-        (v.name, v.version, ", ".join(v.aliases) or None, v.tags.get("gates"), *(v.metrics.get(name) for name in _SHOWN_METRICS))
+        (
+            v.name,
+            v.version,
+            ", ".join(v.aliases) or None,
+            v.tags.get("gates"),
+            *(v.metrics.get(name) for name in _SHOWN_METRICS),
+        )
         for v in versions
     ]
     call.output.table(columns, rows, empty="no version is registered; headrace models train MODEL makes one")

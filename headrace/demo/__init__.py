@@ -1,1 +1,1 @@
-"""The demonstration: the whole way of an event in a fresh project, with its figures. Uses only what every project has."""
+"""The demonstration: the whole way of an event in a fresh project, with its figures."""

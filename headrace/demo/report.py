@@ -29,8 +29,8 @@ class Report:
         precision: Share of the alerts that were fraud; None without alerts.
         recall: Share of the fraud that was alerted; None without fraud.
         parity: Rows compared and rows that differ.
-        latency_ms: Of the calls after the training: from the record's timestamp to the instant at which the job made the
-            row (`event_to_feature`) and the scorer made the score (`event_to_score`).
+        latency_ms: Of the calls after the training: from the record's timestamp to the instant at which the job made
+            the row (`event_to_feature`) and the scorer made the score (`event_to_score`).
         dead_letters: Records that the contract refused.
         model: Version and gates.
         top_alerts: The strongest alerts with their reasons.
@@ -100,7 +100,10 @@ def _latency(project: Project, event_ids: list[str]) -> dict[str, dict[str, floa
         WHERE variant = 'champion' AND list_contains($ids, event_id)
     """
     found = _rows(project, query, {"ids": event_ids})[0]
-    return {hop: dict(zip(("p50", "p99"), found[hop] or (0.0, 0.0), strict=True)) for hop in ("event_to_feature", "event_to_score")}
+    return {
+        hop: dict(zip(("p50", "p99"), found[hop] or (0.0, 0.0), strict=True))
+        for hop in ("event_to_feature", "event_to_score")
+    }
 
 
 def _top_alerts(project: Project) -> list[dict[str, Any]]:

@@ -193,7 +193,7 @@ def _check_may_lack(
     raise SourceError(
         f"the file {source.path} has no {wanted}",
         {"columns": ", ".join(header), "contract": contract.place_of(name)},
-        f"--map {name}={near}, or --value {name}=TEXT",
+        "--key COLUMN, or --key '{stem}'" if name == contract.key else f"--map {name}={near}, or --value {name}=TEXT",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from heapq import merge
 from typing import Any, NamedTuple
@@ -83,6 +83,10 @@ class ReplayReport:
     refusals: list[RefusedRow] = field(default_factory=list)
     seconds: float = 0.0
     events_per_second: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return asdict(self)
 
 
 class _Event(NamedTuple):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
-import io
 import itertools
 import shutil
 import tempfile
@@ -129,8 +129,9 @@ def _csv_header(reader: Iterator[list[str]], source: Source) -> list[str]:
     return names
 
 
-def _text(data: BinaryIO) -> io.TextIOWrapper:
-    return io.TextIOWrapper(data, encoding="utf-8-sig", newline="")
+def _text(data: BinaryIO) -> Iterator[str]:
+    # Line by line: a TextIOWrapper would close the file when it is collected.
+    return codecs.iterdecode(data, "utf-8-sig")
 
 
 def _parquet_chunks(source: Source, data: BinaryIO, columns: Sequence[str] | None, skip: int) -> Iterator[Chunk]:

@@ -14,7 +14,7 @@ from headrace.stack.errors import BrokerError
 from headrace.stack.jars import fetch
 from headrace.stack.java import java_command, stack_jar
 from headrace.stack.logs import last_telling_line
-from headrace.stack.ports import LOOPBACK, free_ports, is_open
+from headrace.stack.ports import free_ports, is_open
 
 HEAP_MEGABYTES = 512
 

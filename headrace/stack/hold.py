@@ -18,7 +18,9 @@ def hold(folders: StackFolders, names: Sequence[str], *, held: bool, timeout_sec
         ProcessFailedError: A process did not get there in time.
     """
     if running_state(folders) is None:
-        raise NotRunningError("the stack of this project is not running", {"where": str(folders.project)}, "headrace up --detach")
+        raise NotRunningError(
+            "the stack of this project is not running", {"where": str(folders.project)}, "headrace up --detach"
+        )
     for name in names:
         if held:
             folders.hold_file(name).touch()
@@ -28,10 +30,14 @@ def hold(folders: StackFolders, names: Sequence[str], *, held: bool, timeout_sec
     deadline = time.monotonic() + timeout_seconds
     while True:
         state = running_state(folders)
-        phases = {process.name: str(process.phase) for process in state.processes if process.name in names} if state else {}
+        phases = (
+            {process.name: str(process.phase) for process in state.processes if process.name in names} if state else {}
+        )
         if phases and all(phase == wanted for phase in phases.values()):
             return phases
         if time.monotonic() > deadline:
             shown = ", ".join(f"{name} {phase}" for name, phase in phases.items()) or "the stack has ended"
-            raise ProcessFailedError(f"not {wanted} after {timeout_seconds:.0f} s: {shown}", {"where": str(folders.root)}, "headrace status")
+            raise ProcessFailedError(
+                f"not {wanted} after {timeout_seconds:.0f} s: {shown}", {"where": str(folders.root)}, "headrace status"
+            )
         time.sleep(_LOOK_SECONDS)

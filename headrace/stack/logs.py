@@ -88,6 +88,6 @@ class FollowedLogs:
 
 def _inode(path: Path) -> int | None:
     try:
-        return os.stat(path).st_ino
+        return path.stat().st_ino
     except FileNotFoundError:
         return None

@@ -1,4 +1,4 @@
-"""One feature job: makes the topics, compiles the Java functions, and runs the plan of its group until it is told to stop."""
+"""One feature job: makes the topics, compiles the Java functions, and runs its plan until it is told to stop."""
 
 import os
 import sys
@@ -11,7 +11,8 @@ from headrace import topics
 from headrace.flink import flink_environment, functions_jar, job_state, kafka_properties
 from headrace.project import Project
 from headrace.stack.jars import fetch
-from headrace.workers.runtime import Worker, run as run_worker
+from headrace.workers.runtime import Worker
+from headrace.workers.runtime import run as run_worker
 
 
 def body(worker: Worker) -> None:

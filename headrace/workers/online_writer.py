@@ -15,7 +15,7 @@ def body(worker: Worker) -> None:
     make_topics(project)
     group = f"{project.settings.kafka.topic_prefix}headrace-online-writer.{project.settings.name}"
     with open_online_store(project) as store:
-        writer = OnlineWriter(project.connection(), store, project.views.values(), group, instance=worker.instance)
+        writer = OnlineWriter(project.connection(), store, project.views.values(), group)
         writer.run(worker.stop, worker.ready)
 
 

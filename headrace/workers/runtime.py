@@ -47,7 +47,7 @@ class Worker:
 
     @property
     def instance(self) -> str:
-        """Name of this process among all that share a consumer group, the same after a restart: no two replicas have it."""
+        """Name of this process among all that share a consumer group: the same after a restart, one a replica."""
         return f"{self.name}.{socket.gethostname()}"
 
     def ready(self, **facts: object) -> None:

@@ -127,6 +127,8 @@ def _view_of(snapshot: Snapshot, has_duplicates: bool) -> str:
     if snapshot.schema == "features" and snapshot.is_repaired:
         return (
             f"{everything} WHERE NOT EXISTS (SELECT 1 FROM {raw_name(snapshot)} AS n "
-            'WHERE n."revision" > 0 AND n."event_id" = r."event_id" AND n."revision" > r."revision")'
+            'WHERE n."revision" > 0 AND n."source_partition" = r."source_partition" '
+            'AND n."source_offset" = r."source_offset" '
+            'AND n."declaration" = r."declaration" AND n."revision" > r."revision")'
         )
     return everything

@@ -1,4 +1,4 @@
-"""The life of one feature job: configure Flink, run the plan's SQL from the newest state, watch it, stop it with a savepoint."""
+"""The life of one feature job: run the plan's SQL from the newest state, watch it, stop it with a savepoint."""
 
 from __future__ import annotations
 
@@ -146,13 +146,17 @@ def submit(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> JobClien
         ) from error
     client = result.get_job_client()
     if client is None:
-        raise JobError(f"the job {plan.group} has no handle", {"expected": "a streaming INSERT"}, "headrace features plan")
+        raise JobError(
+            f"the job {plan.group} has no handle", {"expected": "a streaming INSERT"}, "headrace features plan"
+        )
     return client
 
 
 def _environment(options: Mapping[str, str]) -> TableEnvironment:
     # Extension modules of Beam, which PyFlink imports, were built against older ones of their own; harmless.
-    warnings.filterwarnings("ignore", message=".* size changed, may indicate binary incompatibility", category=RuntimeWarning)
+    warnings.filterwarnings(
+        "ignore", message=".* size changed, may indicate binary incompatibility", category=RuntimeWarning
+    )
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
     from pyflink.common import Configuration
@@ -270,4 +274,6 @@ def _first_line(error: BaseException) -> str:
     """Return the innermost cause that a chain of Java exceptions names, on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     causes = [line for line in lines if line.startswith(("Caused by:", ": "))]
-    return (causes[-1] if causes else lines[0] if lines else type(error).__name__).removeprefix("Caused by:").strip(": ")
+    return (
+        (causes[-1] if causes else lines[0] if lines else type(error).__name__).removeprefix("Caused by:").strip(": ")
+    )

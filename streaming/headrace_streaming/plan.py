@@ -1,7 +1,7 @@
 """The views of one event and key → the SQL of one Flink job, as text. Knows neither Kafka nor Flink objects.
 
-One straight line from the source to the sink: parse → (exchange by key) → kernel → expressions → emit. A statement set with an
-INSERT a table would plan the kernel once for every table.
+One straight line from the source to the sink: parse → (exchange by key) → kernel → expressions → emit. A statement set
+with an INSERT a table would plan the kernel once for every table.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ def _parsed(view: View, inputs: Sequence[Input]) -> str:
     ]
     for index, entry in enumerate(inputs):
         columns.append(f"{entry.derived.sql['flink'] if entry.derived else f'p.`_f_{entry.name}`'} AS `_input_{index}`")
-    call = f"parse({_literal(parse_spec(contract))}, `topic`, `partition`, `offset`, `timestamp`, `key`, `value`, `headers`)"
+    record = "`topic`, `partition`, `offset`, `timestamp`, `key`, `value`, `headers`"
+    call = f"parse({_literal(parse_spec(contract))}, {record})"
     return f"CREATE TEMPORARY VIEW parsed AS\nSELECT\n  {_lines(columns)}\nFROM events AS e, LATERAL TABLE({call}) AS p"
 
 

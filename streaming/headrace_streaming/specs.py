@@ -1,4 +1,4 @@
-"""What the Java functions are told, as JSON: the contract for `parse`, the view for `kernel`, names and topics for `emit`."""
+"""What the Java functions are told, as JSON: the contract for `parse`, the view for `kernel`, topics for `emit`."""
 
 from __future__ import annotations
 

@@ -5,9 +5,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import headrace
 import pytest
 from e2e_types import Demo
+
+import headrace
 from headrace.project import Project
 
 EVENTS = 20_000
@@ -17,7 +18,18 @@ EVENTS = 20_000
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """`headrace demo`, run once, with its project kept."""
     folder = tmp_path_factory.mktemp("demo") / "roaming"
-    command = [sys.executable, "-m", "headrace", "demo", "--events", str(EVENTS), "--keep", str(folder), "--output", "json"]
+    command = [
+        sys.executable,
+        "-m",
+        "headrace",
+        "demo",
+        "--events",
+        str(EVENTS),
+        "--keep",
+        str(folder),
+        "--output",
+        "json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=800)
     assert done.returncode == 0, done.stderr[-4000:]
     return Demo(folder, json.loads(done.stdout), done.stderr)

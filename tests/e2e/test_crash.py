@@ -9,10 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from headrace_ingestion import Delivery, DeliveryError, Producer
+
 from headrace.online import open_online_store
 from headrace.project import Project
 from headrace.stack.state import running_state
-from headrace_ingestion import Delivery, DeliveryError, Producer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -128,7 +129,9 @@ def _settled(project: Project) -> bool:
 
 
 def _assert_events_are_there_once(project: Project, load: Load) -> None:
-    found = project.lake.sql("SELECT event_id, count(*) FROM raw.events_call WHERE subscriber_id LIKE 'crash-%' GROUP BY 1").rows
+    found = project.lake.sql(
+        "SELECT event_id, count(*) FROM raw.events_call WHERE subscriber_id LIKE 'crash-%' GROUP BY 1"
+    ).rows
     stored = dict(found)
     assert load.delivered <= stored.keys()
     assert {event_id for event_id, times in stored.items() if times > 1} == set()

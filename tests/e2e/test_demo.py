@@ -1,9 +1,10 @@
 """The demonstration shows what it promises."""
 
-import headrace
 import psutil
 import pytest
 from e2e_types import Demo
+
+import headrace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

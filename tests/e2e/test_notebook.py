@@ -5,8 +5,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from e2e_types import Demo
-from headrace.project import Project
 from nbclient import NotebookClient
+
+from headrace.project import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -19,7 +19,7 @@ import pytest
 from headrace_features.online import GuardedSqlite, OnlineStoreError, OnlineWriter
 from headrace_features.view import View
 from headrace_ingestion.settings import KafkaConnection
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer
 from store_cases import newest_records, record
 
 from headrace.stack.broker import local_broker
@@ -33,8 +33,8 @@ PATIENCE_SECONDS = 90
 class Topic:
     """The topic of one view under a prefix of its own, and a producer for it."""
 
-    def __init__(self, bootstrap_servers: str, view: View) -> None:
-        self.prefix = f"t{uuid.uuid4().hex[:8]}."
+    def __init__(self, bootstrap_servers: str, view: View, prefix: str | None = None) -> None:
+        self.prefix = prefix or f"t{uuid.uuid4().hex[:8]}."
         self.connection = KafkaConnection(bootstrap_servers=bootstrap_servers, topic_prefix=self.prefix)
         self.name = view.topic(self.prefix)
         self._key = view.key
@@ -169,17 +169,56 @@ def test_a_locked_store_is_waited_for_and_said(
     store.close()
 
 
-def test_two_writers_of_one_group_share_the_topic(topic: Topic, subscriber: View, sqlite: GuardedSqlite) -> None:
-    def writer() -> OnlineWriter:
-        return OnlineWriter(topic.connection, sqlite, [subscriber], topic.prefix)
-
+def test_replicas_share_the_partitions(topic: Topic, subscriber: View, sqlite: GuardedSqlite) -> None:
     records = [record(subscriber, f"s{n % 50}", n) for n in range(1_000)]
-    with running(writer()) as one, running(writer()) as two:
-        topic.send(records)
-        newest = newest_records(records, subscriber.key)
-        assert eventually(lambda: stored_offsets(sqlite, newest) == newest)
-        assert one.counters.read > 0
-        assert two.counters.read > 0
+    topic.send(records)
+    writers = [
+        OnlineWriter(topic.connection, sqlite, [subscriber], topic.prefix, replica=replica, replicas=2)
+        for replica in range(2)
+    ]
+    newest = newest_records(records, subscriber.key)
+    with running(writers[0]), running(writers[1]):
+        assert eventually(lambda: sum(writer.counters.read for writer in writers) == 1_000)
+    assert all(writer.counters.read > 0 for writer in writers)
+    assert stored_offsets(sqlite, newest) == newest
+
+
+def test_a_second_writer_started_by_mistake_does_no_harm(topic: Topic, subscriber: View, sqlite: GuardedSqlite) -> None:
+    records = [record(subscriber, f"s{n % 50}", n) for n in range(1_000)]
+    newest = newest_records(records, subscriber.key)
+    writers = [OnlineWriter(topic.connection, sqlite, [subscriber], topic.prefix) for _ in range(2)]
+    with running(writers[0]), running(writers[1]):
+        topic.send(random.Random(2).sample(records, len(records)))
+        assert eventually(lambda: all(writer.counters.read == 1_000 for writer in writers))
+    assert stored_offsets(sqlite, newest) == newest
+    assert [writer.counters.failure for writer in writers] == [None, None]
+
+
+def test_a_topic_that_was_made_anew_is_read_from_its_beginning(
+    topic: Topic, subscriber: View, sqlite: GuardedSqlite
+) -> None:
+    topic.send(record(subscriber, "a", n) for n in range(10))
+    with running(OnlineWriter(topic.connection, sqlite, [subscriber], topic.prefix)) as writer:
+        assert eventually(lambda: writer.counters.read == 10)
+    admin = KafkaAdminClient(**topic.connection.client_options())
+    admin.delete_topics([topic.name])
+    assert eventually(lambda: topic.name not in admin.list_topics())
+    admin.close()
+    ensure_topics(topic.connection, {topic.name: TopicSpec(partitions=PARTITIONS)})
+    topic.send(record(subscriber, "a", n, clock_ms=1_000 + n) for n in range(20))
+    with running(OnlineWriter(topic.connection, sqlite, [subscriber], topic.prefix)) as writer:
+        assert eventually(lambda: writer.counters.read == 20)
+    assert stored_offsets(sqlite, ["a"]) == {"a": 19}
+
+
+def test_a_topic_that_is_made_later_is_read_then(broker: Any, subscriber: View, sqlite: GuardedSqlite) -> None:
+    connection = KafkaConnection(bootstrap_servers=broker.bootstrap_servers, topic_prefix=f"t{uuid.uuid4().hex[:8]}.")
+    writer = OnlineWriter(connection, sqlite, [subscriber], connection.topic_prefix, discovery_seconds=0.1)
+    with running(writer):
+        late = Topic(broker.bootstrap_servers, subscriber, connection.topic_prefix)
+        late.send([record(subscriber, "a", 1)])
+        assert eventually(lambda: stored_offsets(sqlite, ["a"]) == {"a": 1})
+    late.producer.close()
 
 
 def test_a_writer_outlives_its_broker(

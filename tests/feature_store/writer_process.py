@@ -12,4 +12,4 @@ from headrace_ingestion.settings import KafkaConnection
 bootstrap_servers, project, group, store = sys.argv[1:]
 connection = KafkaConnection(bootstrap_servers=bootstrap_servers, topic_prefix=f"{group}.")
 views = load_views(Path(project) / "features", load_contracts(Path(project) / "events"))
-OnlineWriter(connection, GuardedSqlite(Path(store)), views.values(), group, instance="writer").run(threading.Event())
+OnlineWriter(connection, GuardedSqlite(Path(store)), views.values(), group).run(threading.Event())

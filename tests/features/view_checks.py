@@ -11,12 +11,13 @@ from reference import Row
 def check_values(expected: Row, got: Mapping[str, Any], view: View) -> None:
     """Fail unless every column is the expected one: exactly, or within its tolerance.
 
-    A column that follows from sums has the tolerance of the reference; a comparison of two such sums may go either way and is left out.
+    A column that follows from sums has the tolerance of the reference; a comparison of two such sums may go either way.
     """
     inexact = {name for name, wanted in expected.columns.items() if wanted.tolerance > 0}
     for column in view.columns:
         wanted, value = expected.columns[column.name], got[column.name]
-        where = f"{view.name}.{column.name} at offset {expected.event.offset}: {value!r}, reference {wanted.value!r} ± {wanted.tolerance}"
+        place = f"{view.name}.{column.name} at offset {expected.event.offset}"
+        where = f"{place}: {value!r}, reference {wanted.value!r} ± {wanted.tolerance}"
         if isinstance(column, ExpressionFeature) and _follows_from(column, inexact, view):
             assert type(value) is type(wanted.value) or value is None or wanted.value is None, where
             if isinstance(value, float) and isinstance(wanted.value, float) and math.isfinite(wanted.value):

@@ -48,7 +48,10 @@ def test_no_path_of_a_machine_stands_in_the_project() -> None:
 
 
 def _is_ignored(path: Path) -> bool:
-    return any(part.startswith(".venv") or part in {".headrace", ".git", "node_modules"} for part in path.relative_to(ROOT).parts)
+    return any(
+        part.startswith(".venv") or part in {".headrace", ".git", "node_modules"}
+        for part in path.relative_to(ROOT).parts
+    )
 
 
 def test_the_first_command_of_the_readme_stands_before_line_30() -> None:
@@ -59,6 +62,7 @@ def test_the_first_command_of_the_readme_stands_before_line_30() -> None:
 
 def test_every_command_that_the_readme_shows_exists() -> None:
     import click
+
     from headrace.cli.root import root
 
     shown = re.findall(r"uv run headrace ([a-z]+)(?: ([a-z-]+))?", (ROOT / "README.md").read_text())

@@ -1,18 +1,19 @@
-"""Runs one job over what its topic holds now, and ends: `run_bounded.py FOLDER BOOTSTRAP VIEW_FILE…`; a process of its own for the JVM."""
+"""Runs one job over what its topic holds now, and ends: `run_bounded.py FOLDER BOOTSTRAP CONTRACT VIEW…`."""
 
 import os
 import sys
 from pathlib import Path
 
-from headrace.flink import functions_jar
-from headrace.stack.jars import fetch
-from headrace.stack.java import java_home
 from headrace_features.resolve import load_view
 from headrace_ingestion.contract import Contract
 from headrace_streaming.checkpoints import StateFolder
 from headrace_streaming.job import JobSettings, submit
 from headrace_streaming.plan import KafkaTables, plan_job
 from headrace_streaming.topics import GroupTopics
+
+from headrace.flink import functions_jar
+from headrace.stack.jars import fetch
+from headrace.stack.java import java_home
 
 
 def main(folder: Path, bootstrap_servers: str, contract_file: Path, view_files: list[Path]) -> None:
@@ -23,7 +24,9 @@ def main(folder: Path, bootstrap_servers: str, contract_file: Path, view_files: 
     plan = plan_job(views, GroupTopics(f"{folder.name}."))
     kafka = KafkaTables(bootstrap_servers, group_id=folder.name, transactional_id_prefix=folder.name, bounded=True)
     jars = (*fetch(["flink"]), functions_jar())
-    settings = JobSettings(jars, parallelism=1, checkpoint_interval_ms=300, state=StateFolder(folder / "state", plan.digest))
+    settings = JobSettings(
+        jars, parallelism=1, checkpoint_interval_ms=300, state=StateFolder(folder / "state", plan.digest)
+    )
     submit(plan, kafka, settings).get_job_execution_result().result()
 
 

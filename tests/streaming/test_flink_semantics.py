@@ -1,4 +1,4 @@
-"""The semantics page through real Flink: random declarations, random events, one job, row by row against the slow reference."""
+"""The semantics page through real Flink: random declarations and events, one job, against the slow reference."""
 
 import dataclasses
 import json
@@ -30,7 +30,13 @@ def _drawn() -> list[tuple[dict[str, Any], Rules]]:
     """Return random declarations, the same in every run."""
     found: list[tuple[dict[str, Any], Rules]] = []
 
-    @settings(max_examples=1, derandomize=True, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=1,
+        derandomize=True,
+        phases=[Phase.generate],
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(st.lists(declarations(), min_size=VIEWS, max_size=VIEWS))
     def draw(drawn: list[tuple[dict[str, Any], Rules]]) -> None:
         found.extend(drawn)
@@ -56,11 +62,22 @@ def test_flink_gives_the_rows_of_the_semantics_page(broker: Any, tmp_path: Path)
     drawn, events = _drawn(), _events()
     files = _write(folder, [declaration for declaration, _ in drawn])
     prefix = f"{folder.name}."
-    topics = [*(f"features.{declaration['name']}" for declaration, _ in drawn), "late_events", "duplicates", "dead_letters"]
+    topics = [
+        *(f"features.{declaration['name']}" for declaration, _ in drawn),
+        "late_events",
+        "duplicates",
+        "dead_letters",
+    ]
     for topic in ("events.reading", *topics):
         broker.create_topic(f"{prefix}{topic}")
     _produce(broker.bootstrap_servers, f"{prefix}events.reading", events)
-    command = [sys.executable, str(Path(__file__).with_name("run_bounded.py")), str(folder), broker.bootstrap_servers, *map(str, files)]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("run_bounded.py")),
+        str(folder),
+        broker.bootstrap_servers,
+        *map(str, files),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
     assert done.returncode == 0, done.stderr[-6000:]
     records = {topic: _consume(broker.bootstrap_servers, f"{prefix}{topic}") for topic in topics}
@@ -99,7 +116,9 @@ def _iso(time_ms: int) -> str:
 
 
 def _consume(bootstrap_servers: str, topic: str) -> list[dict[str, Any]]:
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level="read_committed", consumer_timeout_ms=1)
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap_servers, isolation_level="read_committed", consumer_timeout_ms=1
+    )
     place = TopicPartition(topic, 0)
     consumer.assign([place])
     consumer.seek_to_beginning(place)
@@ -112,7 +131,9 @@ def _consume(bootstrap_servers: str, topic: str) -> list[dict[str, Any]]:
     return found
 
 
-def _check_view(name: str, rules: Rules, events: list[Event], records: dict[str, list[dict[str, Any]]], file: Path) -> None:
+def _check_view(
+    name: str, rules: Rules, events: list[Event], records: dict[str, list[dict[str, Any]]], file: Path
+) -> None:
     expected = reference_rows(rules, events)
     rows = {row["source_offset"]: row for row in records[f"features.{name}"]}
     assert len(rows) == len(records[f"features.{name}"]), "a row came twice"
@@ -125,5 +146,9 @@ def _check_view(name: str, rules: Rules, events: list[Event], records: dict[str,
     view = load_declaration(json.loads(file.read_text()), file.parent)
     for row in accepted:
         got = rows[row.event.offset]
-        assert (got["clock_ms"], got["generation"], got["event_id"]) == (row.clock_ms, row.generation, row.event.event_id)
+        assert (got["clock_ms"], got["generation"], got["event_id"]) == (
+            row.clock_ms,
+            row.generation,
+            row.event.event_id,
+        )
         check_values(row, got, view)

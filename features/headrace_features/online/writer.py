@@ -7,7 +7,6 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,9 +14,9 @@ from typing import Any
 from headrace_ingestion.clock import Clock, SystemClock
 from headrace_ingestion.settings import KafkaConnection
 from kafka import TopicPartition
-from kafka.errors import FencedInstanceIdError, KafkaError
+from kafka.errors import KafkaError
 
-from headrace_features.online.consumer import GroupConsumer
+from headrace_features.online.consumer import TopicConsumer
 from headrace_features.online.errors import OnlineStoreError, OnlineStoreUnavailableError
 from headrace_features.online.records import ReadBatch, compile_reader
 from headrace_features.online.row import OnlineRow
@@ -27,10 +26,9 @@ from headrace_features.view import View
 log = logging.getLogger(__name__)
 
 FLUSH_INTERVAL = timedelta(milliseconds=20)
+DISCOVERY_SECONDS = 5.0
 COMMIT_SECONDS = 0.5
-CHECK_SECONDS = 2.0
-"""After so long without a record the broker is asked whether it is there."""
-
+AWAY_SECONDS = 1.0
 POLL_MS = 200
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
@@ -67,7 +65,7 @@ class OnlineWriter:
     """Reads the topics of views and keeps the newest row of each key in the store.
 
     Offsets are committed after the rows are stored: a crash makes rows be read again, and the guard of the store takes
-    none twice. Members of one group share the partitions.
+    none twice. Several writers share the partitions by their number; two that read the same ones do no harm.
 
     Attributes:
         counters: What became of the records; replaced as a whole, so any thread may look.
@@ -76,10 +74,12 @@ class OnlineWriter:
         connection: Where the brokers are.
         store: Where the rows go.
         views: The views.
-        group_id: The consumer group, `headrace-online-writer.<project>`.
+        group_id: The name under which offsets are committed, `headrace-online-writer.<project>`.
         flush_interval: The least time between two batches; under load, how long a batch gathers.
-        instance: Name of this member of the group; see `GroupConsumer`.
+        replica: Which of the replicas this is, from 0: it reads the partitions p with p mod `replicas` = `replica`.
+        replicas: How many writers share the topics.
         clock: The clocks.
+        discovery_seconds: How often new topics and partitions are looked for.
     """
 
     def __init__(
@@ -90,8 +90,10 @@ class OnlineWriter:
         group_id: str,
         flush_interval: timedelta = FLUSH_INTERVAL,
         *,
-        instance: str | None = None,
+        replica: int = 0,
+        replicas: int = 1,
         clock: Clock | None = None,
+        discovery_seconds: float = DISCOVERY_SECONDS,
     ) -> None:
         self.counters = WriterCounters()
         self._connection = connection
@@ -104,21 +106,22 @@ class OnlineWriter:
                 "the online writer has no view", {"expected": "at least one"}, "headrace features plan"
             )
         self._group_id = group_id
-        self._instance = instance
+        self._replica, self._replicas = replica, replicas
         self._flush_seconds = flush_interval.total_seconds()
         self._clock = clock or SystemClock()
+        self._discovery_seconds = discovery_seconds
+        self._discover_at = 0.0
         self._commit_at = 0.0
-        self._check_at = 0.0
 
     def run(self, stop: threading.Event, on_ready: Callable[[], None] | None = None) -> None:
         """Read and store until `stop` is set. An absent broker, a locked file and a full disk are waited for.
 
         Args:
             stop: Ends the run.
-            on_ready: Is called once, when the group has given this member its partitions.
+            on_ready: Is called once, when all topics that exist are being read.
 
         Raises:
-            OnlineStoreError: The store is not what it has to be, or another process took this member's name.
+            OnlineStoreError: The store is not what it has to be.
         """
         consumer = self._connected(stop)
         if consumer is None:
@@ -126,48 +129,39 @@ class OnlineWriter:
         told = False
         try:
             while not stop.is_set():
-                self._turn(consumer, stop)
-                if consumer.joined and not told:
+                if self._turn(consumer, stop) and not told:
                     told = True
                     if on_ready is not None:
                         on_ready()
             self._last_commit(consumer)
         finally:
-            with suppress(KafkaError):
-                consumer.close()
+            consumer.close()
 
-    def _turn(self, consumer: GroupConsumer, stop: threading.Event) -> None:
-        """Poll once, store what came, commit when it is time, and let the next batch gather."""
+    def _turn(self, consumer: TopicConsumer, stop: threading.Event) -> bool:
+        """Poll once, store what came, commit when it is time, let the next batch gather; return whether all went well."""
         try:
+            now_seconds = self._clock.monotonic_seconds()
+            if now_seconds >= self._discover_at:
+                # Also tells whether the broker is there: a poll is silent about that.
+                consumer.discover()
+                self._discover_at = now_seconds + self._discovery_seconds
             batches = consumer.poll(POLL_MS)
             started = self._clock.monotonic_seconds()
-            if batches and not self._store_batches(batches, stop):
-                return
+            if not self._store_batches(batches, stop):
+                return False
             consumer.done(batches)
-            self._commit_or_check(consumer, started, idle=not batches)
-        except FencedInstanceIdError as error:
-            raise OnlineStoreError(
-                f"another online writer has taken the name {self._instance!r} in the group {self._group_id!r}",
-                {"expected": "one process a name", "broker": self._connection.bootstrap_servers},
-                "headrace status",
-            ) from error
+            if started >= self._commit_at:
+                consumer.commit()
+                self._commit_at = started + COMMIT_SECONDS
         except KafkaError as error:
             self._say(f"the broker at {self._connection.bootstrap_servers} does not answer: {_text(error)}")
-            self._check_at = 0.0  # a poll alone would take the silence for an end of the outage
-            stop.wait(1.0)
-            return
+            self._discover_at = 0.0
+            stop.wait(AWAY_SECONDS)
+            return False
         self._say(None)
         if batches:
             stop.wait(max(0.0, started + self._flush_seconds - self._clock.monotonic_seconds()))
-
-    def _commit_or_check(self, consumer: GroupConsumer, now_seconds: float, *, idle: bool) -> None:
-        if now_seconds >= self._commit_at:
-            consumer.commit()
-            self._commit_at = now_seconds + COMMIT_SECONDS
-        if idle and now_seconds >= self._check_at:
-            consumer.check()
-        if not idle or now_seconds >= self._check_at:
-            self._check_at = now_seconds + CHECK_SECONDS
+        return True
 
     def _store_batches(self, batches: Mapping[TopicPartition, list[Any]], stop: threading.Event) -> bool:
         """Store what was polled, however long it takes; return whether it was done before `stop`."""
@@ -197,19 +191,21 @@ class OnlineWriter:
                     return None
                 retry_seconds = min(retry_seconds * 2, LAST_RETRY_SECONDS)
 
-    def _connected(self, stop: threading.Event) -> GroupConsumer | None:
+    def _connected(self, stop: threading.Event) -> TopicConsumer | None:
         while not stop.is_set():
             try:
-                consumer = GroupConsumer(self._connection, self._group_id, self._feeds, self._instance)
+                consumer = TopicConsumer(
+                    self._connection, self._group_id, self._feeds, replica=self._replica, replicas=self._replicas
+                )
             except KafkaError as error:
                 self._say(f"no broker answers at {self._connection.bootstrap_servers}: {_text(error)}")
-                stop.wait(1.0)
+                stop.wait(AWAY_SECONDS)
             else:
                 self._say(None)
                 return consumer
         return None
 
-    def _last_commit(self, consumer: GroupConsumer) -> None:
+    def _last_commit(self, consumer: TopicConsumer) -> None:
         try:
             consumer.commit()
         except KafkaError as error:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import headrace_streaming
-from headrace.stack.java import compile_java, java_command
-from headrace.stack.jars import pyflink_jars
 from headrace_ingestion.contract import Contract
 from headrace_streaming.specs import parse_spec
+
+from headrace.stack.jars import pyflink_jars
+from headrace.stack.java import compile_java, java_command
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "parse.json"
 
