@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,7 @@ class Models:
         self.declaration(name)
         return self.registry.rollback(name)
 
-    def compare(self, name: str, *versions: str) -> list[ModelVersion]:
+    def compare(self, name: str, *versions: str) -> Sequence[ModelVersion]:
         """Return versions side by side; by default champion and challenger.
 
         Raises:

@@ -190,7 +190,8 @@ class Feature(_Entry):
     @property
     def only(self) -> Lag | Window | ZScore | SinceLast | Calendar | Expression:
         """Return the one part that is given."""
-        return next(part for name in type(self).model_fields if (part := getattr(self, name)) is not None)
+        parts = (self.lag, self.window, self.zscore, self.since_last, self.calendar, self.expression)
+        return next(part for part in parts if part is not None)
 
 
 class ViewDeclaration(_Entry):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NoReturn
 
 import sqlglot
 from headrace_ingestion.documents import DeclarationProblem
@@ -128,7 +128,7 @@ class _Compiler:
             self._outside(tree)
         return method(self, tree)
 
-    def _outside(self, tree: exp.Expression) -> None:
+    def _outside(self, tree: exp.Expression) -> NoReturn:
         name = tree.name if isinstance(tree, exp.Anonymous) else tree.key
         text = tree.sql(dialect="duckdb")
         shown = text if len(text) <= 60 else f"{text[:59]}…"

@@ -51,7 +51,7 @@ class Load:
                 self._deliveries[delivery.event_id] = delivery
         for event_id, delivery in self._deliveries.items():
             try:
-                delivery.result(timeout=60)
+                delivery.result(60)
             except DeliveryError:
                 self.uncertain.add(event_id)
             else:

@@ -51,8 +51,8 @@ def _events() -> list[Event]:
     events: list[Event] = []
     for number in range(EVENT_LISTS):
         for event in make_events(random.randrange(2**32), 90, 3):
-            own = {"key": f"{number}-{event.key}", "event_id": f"{number}-{event.event_id}", "offset": len(events)}
-            events.append(dataclasses.replace(event, **own))
+            key, event_id = f"{number}-{event.key}", f"{number}-{event.event_id}"
+            events.append(dataclasses.replace(event, key=key, event_id=event_id, offset=len(events)))
     return events
 
 
