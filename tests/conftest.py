@@ -75,7 +75,10 @@ def has_image(image: str) -> bool:
     docker = shutil.which("docker")
     if docker is None:
         return False
-    found = subprocess.run([docker, "image", "inspect", image], capture_output=True, check=False, timeout=20)
+    try:
+        found = subprocess.run([docker, "image", "inspect", image], capture_output=True, check=False, timeout=20)
+    except subprocess.TimeoutExpired:
+        return False  # an engine that hangs is none
     return found.returncode == 0
 
 
@@ -121,6 +124,8 @@ def _container_settings(port: int) -> dict[str, str]:
         "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
         "KAFKA_TRANSACTION_STATE_LOG_NUM_PARTITIONS": "4",
         "KAFKA_TRANSACTION_MAX_TIMEOUT_MS": "900000",
+        "KAFKA_TRANSACTION_ABORT_TIMED_OUT_TRANSACTION_CLEANUP_INTERVAL_MS": "2000",
+        "KAFKA_HEAP_OPTS": "-Xmx512m -Xms64m",
         "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
     }
 
@@ -128,8 +133,11 @@ def _container_settings(port: int) -> dict[str, str]:
 def _valkey_in_a_container() -> Iterator[str]:
     os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
     from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     (port,) = free_ports(1)
-    with DockerContainer(VALKEY_IMAGE).with_bind_ports(6379, port):
-        await_port(port)
+    container = DockerContainer(VALKEY_IMAGE).with_bind_ports(6379, port)
+    # The engine's proxy accepts connections before Valkey does.
+    container.waiting_for(LogMessageWaitStrategy("Ready to accept connections"))
+    with container:
         yield f"redis://{LOOPBACK}:{port}/0"

@@ -73,7 +73,7 @@ def run_demo(events: int, seed: int, say: Say, *, keep: Path | None = None) -> R
     began = time.monotonic()
     with _fresh_project(keep) as project:
         run = Run(project, events, seed, say)
-        start_detached(project, on_change=_Announcer(say))
+        start_detached(project, on_change=_Announcer(say), leashed=True)
         try:
             version = _play(run)
             say("verifying every feature row against the lake")

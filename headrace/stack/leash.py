@@ -7,6 +7,10 @@ _TERMINATED = 143
 _STDIN = 0
 
 
+LEASH_VARIABLE = "HEADRACE_LEASH"
+"""Set by who holds the other end. Without it (in a container, at a shell) standard input means nothing."""
+
+
 def hold_leash() -> None:
     """End this process, at once, when its standard input ends. The parent must hold the other end of a pipe open."""
     threading.Thread(target=_exit_at_end_of_input, name="leash", daemon=True).start()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event
 from types import FrameType
+from typing import IO
 
 from headrace.project import Project, not_running
 from headrace.settings import FILE_NAME, variable_of
@@ -17,6 +18,7 @@ from headrace.stack.errors import ProcessFailedError
 from headrace.stack.folders import StackFolders
 from headrace.stack.java import java_home
 from headrace.stack.layout import BROKER, Declared, EmbeddedBroker, processes
+from headrace.stack.leash import LEASH_VARIABLE
 from headrace.stack.logs import rotate, tail
 from headrace.stack.ports import LOOPBACK, choose_port
 from headrace.stack.state import ProcessState, StackState, is_supervised, last_state, running_state
@@ -25,6 +27,8 @@ from headrace.stack.supervisor import Supervisor, already_running
 SUPERVISOR_LOG = "supervisor"
 _LOOK_SECONDS = 0.1
 _SHOWN_LINES = 10
+_LEASHES: list[IO[bytes]] = []
+"""Held open for as long as this process lives; their other ends are the stacks that end with it."""
 
 
 def run_stack(
@@ -87,8 +91,16 @@ def start_detached(
     flags: Mapping[str, str] | None = None,
     on_change: Callable[[StackState], None] = lambda state: None,
     timeout_seconds: float = 300,
+    leashed: bool = False,
 ) -> StackState:
     """Start the stack in a process of its own and return when all its processes are ready.
+
+    Args:
+        project: The project.
+        flags: Settings of the command line.
+        on_change: Called with each new state.
+        timeout_seconds: How long it may take.
+        leashed: Whether the stack ends when this process does, however it does.
 
     Raises:
         AlreadyRunningError: A stack runs on this project already.
@@ -104,8 +116,15 @@ def start_detached(
     command += [part for name, text in (flags or {}).items() for part in ("--set", f"{name}={text}")]
     with log_file.open("ab") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            stdin=subprocess.PIPE if leashed else subprocess.DEVNULL,
+            env={**os.environ, LEASH_VARIABLE: "1"} if leashed else None,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
+    if process.stdin is not None:
+        _LEASHES.append(process.stdin)
     return _await_healthy(process, folders, on_change, time.monotonic() + timeout_seconds)
 
 
@@ -151,7 +170,7 @@ def _embedded_broker(project: Project) -> tuple[EmbeddedBroker | None, dict[str,
 
 def _environment(flags: Mapping[str, str]) -> dict[str, str]:
     return {
-        "HEADRACE_LEASH": "1",
+        LEASH_VARIABLE: "1",
         "JAVA_HOME": str(java_home()),
         "PYTHONUNBUFFERED": "1",
         **{variable_of(tuple(name.split("."))): text for name, text in flags.items()},

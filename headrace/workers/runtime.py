@@ -21,10 +21,7 @@ from headrace.project import Project, open_project
 from headrace.settings import LogSettings
 from headrace.stack.cache import atomic_file
 from headrace.stack.folders import StackFolders
-from headrace.stack.leash import hold_leash
-
-LEASH_VARIABLE = "HEADRACE_LEASH"
-"""Set by the supervisor. Without it (in a container, at a shell) standard input means nothing."""
+from headrace.stack.leash import LEASH_VARIABLE, hold_leash
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The supervisor as a process of its own: what `headrace up --detach` leaves behind."""
 
+import os
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
@@ -8,6 +9,7 @@ from threading import Event
 from headrace_ingestion.errors import HeadraceError
 
 from headrace.project import open_project
+from headrace.stack.leash import LEASH_VARIABLE, hold_leash
 from headrace.stack.up import run_stack, stop_on_signals
 from headrace.workers.runtime import set_up_logging
 
@@ -18,6 +20,8 @@ def main() -> int:
     parser.add_argument("--project", type=Path, required=True, help="the project folder")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting")
     arguments = parser.parse_args()
+    if os.environ.get(LEASH_VARIABLE):
+        hold_leash()
     flags = dict(pair.split("=", 1) for pair in arguments.set)
     stop = Event()
     stop_on_signals(stop)
