@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 from headrace_ingestion.settings import KafkaConnection
@@ -14,6 +15,9 @@ from headrace_ingestion.settings import KafkaConnection
 from headrace.stack.broker import local_broker, stop_process
 from headrace.stack.ports import LOOPBACK, free_ports, is_open
 from headrace.stack.topics import TopicSpec, ensure_topics
+
+if TYPE_CHECKING:
+    from testcontainers.core.container import DockerContainer
 
 KAFKA_IMAGE = "apache/kafka:4.1.1"
 VALKEY_IMAGE = "valkey/valkey:8"
@@ -98,12 +102,18 @@ def _broker_in_a_container() -> Iterator[Broker]:
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     (port,) = free_ports(1)
-    container = DockerContainer(KAFKA_IMAGE).with_bind_ports(19092, port)
+    container = DockerContainer(KAFKA_IMAGE)
+    _publish(container, 19092, port)
     for name, value in _container_settings(port).items():
         container.with_env(name, value)
     container.waiting_for(LogMessageWaitStrategy("Kafka Server started"))
     with container:
         yield Broker(f"{LOOPBACK}:{port}")
+
+
+def _publish(container: "DockerContainer", inner_port: int, port: int) -> None:
+    # `with_bind_ports` knows no address, and a test's port is nobody else's business. The engine's API takes the pair.
+    container.ports[f"{inner_port}/tcp"] = (LOOPBACK, port)  # type: ignore[assignment]
 
 
 def _container_settings(port: int) -> dict[str, str]:
@@ -136,7 +146,8 @@ def _valkey_in_a_container() -> Iterator[str]:
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     (port,) = free_ports(1)
-    container = DockerContainer(VALKEY_IMAGE).with_bind_ports(6379, port)
+    container = DockerContainer(VALKEY_IMAGE)
+    _publish(container, 6379, port)
     # The engine's proxy accepts connections before Valkey does.
     container.waiting_for(LogMessageWaitStrategy("Ready to accept connections"))
     with container:

@@ -110,7 +110,7 @@ def _running_project(report: Report) -> Iterator[Project]:
         copy_example("roaming", folder)
         project = open_project(folder, environ={})
         report("starting the stack")
-        start_detached(project)
+        start_detached(project, leashed=True)
         try:
             yield project
         finally:

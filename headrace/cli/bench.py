@@ -1,5 +1,6 @@
 """`headrace bench`: measure this machine. Progress goes to standard error."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +28,8 @@ _output_option = click.option(
 @click.group()
 def group() -> None:
     """Measure this machine, on a broker and in a folder that are gone afterwards."""
+    # Asked to end, it ends in order: what was started ends with it by its leash, and the folder is removed.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 @group.command()

@@ -1,5 +1,6 @@
 """`headrace events`: check, send, replay and read events."""
 
+import logging
 import sys
 from contextlib import suppress
 from datetime import datetime
@@ -29,6 +30,9 @@ _WAIT = click.option(
 @click.group()
 def group() -> None:
     """Check, send, replay and read events."""
+    # What fails is said once, by the error of the command; a busy machine is not a fault of it.
+    for name in ("kafka", "headrace_ingestion"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @group.command()

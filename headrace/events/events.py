@@ -102,13 +102,13 @@ class Events:
         """
         contract = self.contract(event)
         with self._producer(contract, wait_seconds) as producer:
-            return send_one(producer, contract, fields, event_id, wait_seconds)
+            return send_one(producer, contract, fields, event_id)
 
     def send_lines(self, event: str, lines: Iterable[bytes], *, wait_seconds: float = WAIT_SECONDS) -> Iterator[Sent]:
         """Send JSON Lines and yield where each event stands, in order; see `sending.send_lines`."""
         contract = self.contract(event)
         with self._producer(contract, wait_seconds) as producer:
-            yield from send_lines(producer, contract, lines, wait_seconds)
+            yield from send_lines(producer, contract, lines)
 
     def replay(
         self,

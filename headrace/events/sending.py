@@ -44,19 +44,17 @@ class Sent:
         return asdict(self)
 
 
-def send_one(
-    producer: Producer, contract: Contract, fields: Mapping[str, object], event_id: str | None, wait_seconds: float
-) -> Sent:
+def send_one(producer: Producer, contract: Contract, fields: Mapping[str, object], event_id: str | None) -> Sent:
     """Send one event and wait for its answer.
 
     Raises:
         EventError: It breaks its contract.
         DeliveryError: It could not be delivered.
     """
-    return _answer(contract, producer.send(contract.name, fields, event_id=event_id), wait_seconds)
+    return _answer(contract, producer.send(contract.name, fields, event_id=event_id))
 
 
-def send_lines(producer: Producer, contract: Contract, lines: Iterable[bytes], wait_seconds: float) -> Iterator[Sent]:
+def send_lines(producer: Producer, contract: Contract, lines: Iterable[bytes]) -> Iterator[Sent]:
     """Send each line and yield the answers in order. An `event_id` in a line is the event's id.
 
     The first line that cannot be sent ends it, after the answers of those before it.
@@ -76,13 +74,13 @@ def send_lines(producer: Producer, contract: Contract, lines: Iterable[bytes], w
             event_id = None if given is None else str(given)
             waiting.append(producer.send(contract.name, fields, event_id=event_id))
             while waiting and (waiting[0].done or len(waiting) > AHEAD_EVENTS):
-                yield _answer(contract, waiting.popleft(), wait_seconds)
+                yield _answer(contract, waiting.popleft())
     except HeadraceError:
         for delivery in waiting:
-            yield _answer(contract, delivery, wait_seconds)
+            yield _answer(contract, delivery)
         raise
     for delivery in waiting:
-        yield _answer(contract, delivery, wait_seconds)
+        yield _answer(contract, delivery)
 
 
 def parse_object(text: bytes | str, contract: Contract, where: str) -> dict[str, Any]:
@@ -100,8 +98,9 @@ def parse_object(text: bytes | str, contract: Contract, where: str) -> dict[str,
     return value
 
 
-def _answer(contract: Contract, delivery: Delivery, wait_seconds: float) -> Sent:
-    report = delivery.result(wait_seconds)
+def _answer(contract: Contract, delivery: Delivery) -> Sent:
+    # The producer gives up by itself; its error says why.
+    report = delivery.result()
     return Sent(contract.name, delivery.event_id, report.topic, report.partition, report.offset, report.timestamp_ms)
 
 

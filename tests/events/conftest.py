@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-import headrace
 import pytest
+from headrace_ingestion.testing import FakeBroker
+
+import headrace
 from headrace.events import Events
 from headrace.project import Project
-from headrace_ingestion.testing import FakeBroker
 
 CONTRACT = """\
 name: reading

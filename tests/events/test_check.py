@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from headrace_ingestion.testing import FakeBroker
+
 from headrace.events import Events
 from headrace.events.check import RefusedRow
 from headrace.events.mapping import Reading
-from headrace_ingestion.testing import FakeBroker
 
 GOOD = '{"series": "s", "at": "2026-01-31T12:00:00Z", "value": 1}\n'
 

@@ -1,11 +1,12 @@
 """How columns, constants and parts of a file's path become the fields of an event."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from headrace.events.errors import MappingError, SourceError
 from headrace.events.mapping import FieldPlan, Reading, plan_fields, reading_digest
 from headrace.events.rows import header
@@ -61,7 +62,7 @@ def test_json_lines_keep_their_types_and_get_a_zone_only_when_asked(project: Pro
 def test_whole_numbers_of_parquet_become_texts_and_bools(project: Project, tmp_path: Path) -> None:
     parquet = Source(tmp_path / "a.parquet", "parquet", is_gzip=False)
     found = plan_fields(project.contracts["reading"], Reading(), parquet, ("series", "at", "value", "good"))
-    values: dict[str, Any] = {"series": 17, "at": datetime(2026, 1, 31).date(), "value": 2, "good": 1}
+    values: dict[str, Any] = {"series": 17, "at": date(2026, 1, 31), "value": 2, "good": 1}
     assert found.fields(values) == {"series": "17", "at": datetime(2026, 1, 31, tzinfo=UTC), "value": 2, "good": True}
     assert found.fields({**values, "good": 2})["good"] == 2
 

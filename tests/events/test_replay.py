@@ -4,17 +4,18 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-import headrace.events.events as facade
 import pytest
+from headrace_ingestion.errors import BrokerUnavailableError, QueueFullError
+from headrace_ingestion.records import StoredRecord
+from headrace_ingestion.testing import FakeBroker
+
+import headrace.events.events as facade
 from headrace.events import Events
 from headrace.events.errors import ReplayInterruptedError
 from headrace.events.mapping import Reading
 from headrace.events.pacing import Pacer
 from headrace.events.replay import Selection
 from headrace.project import Project
-from headrace_ingestion.errors import BrokerUnavailableError, QueueFullError
-from headrace_ingestion.records import StoredRecord
-from headrace_ingestion.testing import FakeBroker
 
 TOPIC = "events.reading"
 
@@ -102,7 +103,6 @@ def test_columns_without_a_field_are_ignored_and_said_once(events: Events, fake:
 def test_files_follow_one_another_unless_they_are_paced(
     project: Project, fake: FakeBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake.create_topic("events.reading")
     late, early = write(tmp_path / "late.csv", 2, "2026-01-31T12"), write(tmp_path / "early.csv", 2, "2026-01-31T11")
     sent: list[int] = []
     send = facade.Producer.send
@@ -168,9 +168,7 @@ def test_resuming_what_was_never_begun_says_so(events: Events, tmp_path: Path) -
     assert report.sent == 2
 
 
-def test_an_interrupt_records_what_was_acknowledged(
-    project: Project, fake: FakeBroker, tmp_path: Path
-) -> None:
+def test_an_interrupt_records_what_was_acknowledged(project: Project, fake: FakeBroker, tmp_path: Path) -> None:
     path = write(tmp_path / "s.csv", 12_000)
 
     def interrupt(done_bytes: int, total_bytes: int, sent: int) -> None:
@@ -196,7 +194,9 @@ def test_only_rows_without_a_gap_before_them_count_as_sent(project: Project, tmp
     path = write(tmp_path / "s.csv", 10)
     with pytest.raises(ReplayInterruptedError) as caught:
         Events(project, broker.transport()).replay("reading", [path], READING, wait_seconds=0.1)
-    assert "after 0 acknowledged events\n  why:          the broker has not answered for 10 events\n" in str(caught.value)
+    assert "after 0 acknowledged events\n  why:          the broker has not answered for 10 events\n" in str(
+        caught.value
+    )
     broker.answer()
     report = Events(project, broker.transport()).replay("reading", [path], READING, resume=True)
     assert (report.resumed_after, report.sent) == (0, 10)

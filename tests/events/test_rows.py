@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from headrace.events.errors import SourceError
 from headrace.events.rows import CHUNK_ROWS, Row, header, read_rows
 from headrace.events.sources import find_source
@@ -48,7 +49,9 @@ def test_json_lines_give_what_stands_in_them(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["a.parquet", "a.parquet.gz"])
 def test_parquet_gives_python_values_with_timestamps_in_milliseconds(tmp_path: Path, name: str) -> None:
     at_ns = pa.array([1_500_000_000_123_456_789], pa.timestamp("ns", "UTC"))
-    table = pa.table({"at": at_ns, "day": [date(2017, 7, 14)], "kind": pa.array(["x"]).dictionary_encode(), "n": [None]})
+    table = pa.table(
+        {"at": at_ns, "day": [date(2017, 7, 14)], "kind": pa.array(["x"]).dictionary_encode(), "n": [None]}
+    )
     plain = tmp_path / "plain.parquet"
     pq.write_table(table, plain)
     path = tmp_path / name

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from headrace.templates import copy_example
 from running_example import Example, StartExample
+
+from headrace.templates import copy_example
 
 DATA_VARIABLE = "HEADRACE_TEST_DATA"
 

@@ -37,9 +37,7 @@ def test_every_reading_is_in_the_lake_under_its_series(metrics: Example, files: 
     assert (report["files"], report["sent"], report["refused"]) == (len(files), readings, 0)
     metrics.await_rows("events.reading", readings)
     found = metrics.project.lake.sql("SELECT series, count(*) FROM events.reading GROUP BY ALL").rows
-    assert dict(found) == {
-        f"{file.parent.name}/{file.stem}": len(file.read_bytes().splitlines()) - 1 for file in files
-    }
+    assert dict(found) == {f"{file.parent.name}/{file.stem}": len(file.read_bytes().splitlines()) - 1 for file in files}
 
 
 def test_every_feature_row_equals_the_one_that_the_lake_gives(metrics: Example, readings: int) -> None:
@@ -54,7 +52,9 @@ def test_every_reading_has_a_score_of_the_trained_model(metrics: Example, readin
     metrics.run("models", "promote", "metric_anomaly")
     # The readings before the end of the training part have one too: the scorer begins with the first feature row.
     metrics.await_rows("scores.metric_anomaly", readings)
-    counts = "SELECT count(*), count(DISTINCT event_id), count_if(alert), min(score), max(score) FROM scores.metric_anomaly"
+    counts = (
+        "SELECT count(*), count(DISTINCT event_id), count_if(alert), min(score), max(score) FROM scores.metric_anomaly"
+    )
     ((scores, events, alerts, lowest, highest),) = metrics.project.lake.sql(counts).rows
     assert (scores, events) == (readings, readings)
     assert 0 < alerts < readings / 20

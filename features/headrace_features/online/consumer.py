@@ -24,10 +24,10 @@ _CLIENT_OPTIONS: dict[str, Any] = {
     "client_id": "headrace-online-writer",
     "bootstrap_timeout_ms": ANSWER_MS,
     "reconnect_backoff_max_ms": 1_000,
-    "metrics_enabled": False,
 }
 _CONSUMER_OPTIONS: dict[str, Any] = {
     **_CLIENT_OPTIONS,
+    "metrics_enabled": False,
     "enable_auto_commit": False,
     # Where the broker has deleted what was to be read next: everything that is left.
     "auto_offset_reset": "earliest",
@@ -41,8 +41,8 @@ _CONSUMER_OPTIONS: dict[str, Any] = {
 class TopicConsumer:
     """Reads its share of the partitions of topics, and commits only what `done` was told of.
 
-    It is not a member of the group: there is no rebalance to wait for after a crash, and none to get stuck in. Offsets are
-    committed with the id of their topic, so that those of a topic that was deleted and made anew mean nothing.
+    It is not a member of the group: there is no rebalance to wait for after a crash, and none to get stuck in. Offsets
+    are committed with the id of their topic, so that those of a topic that was deleted and made anew mean nothing.
 
     Args:
         connection: Where the brokers are.

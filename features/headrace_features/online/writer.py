@@ -14,7 +14,7 @@ from typing import Any
 from headrace_ingestion.clock import Clock, SystemClock
 from headrace_ingestion.settings import KafkaConnection
 from kafka import TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaConfigurationError, KafkaError
 
 from headrace_features.online.consumer import TopicConsumer
 from headrace_features.online.errors import OnlineStoreError, OnlineStoreUnavailableError
@@ -138,7 +138,7 @@ class OnlineWriter:
             consumer.close()
 
     def _turn(self, consumer: TopicConsumer, stop: threading.Event) -> bool:
-        """Poll once, store what came, commit when it is time, let the next batch gather; return whether all went well."""
+        """Poll once, store what came, commit when it is time, let the next batch gather; tell whether all went well."""
         try:
             now_seconds = self._clock.monotonic_seconds()
             if now_seconds >= self._discover_at:
@@ -197,6 +197,8 @@ class OnlineWriter:
                 consumer = TopicConsumer(
                     self._connection, self._group_id, self._feeds, replica=self._replica, replicas=self._replicas
                 )
+            except KafkaConfigurationError:
+                raise  # waiting does not mend it
             except KafkaError as error:
                 self._say(f"no broker answers at {self._connection.bootstrap_servers}: {_text(error)}")
                 stop.wait(AWAY_SECONDS)
