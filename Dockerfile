@@ -29,8 +29,11 @@ RUN export PYTHONPATH=/opt/app HEADRACE_CACHE=/opt/cache \
     && chmod -R a+rX /opt/cache
 
 FROM python:3.12-slim-bookworm
-# Compose may choose another user, the owner of a folder of the host: hence a home that anybody can write.
-RUN useradd --uid 1000 --create-home --shell /usr/sbin/nologin headrace && chmod 1777 /home/headrace
+# Compose may choose another user, the owner of a folder of the host: hence two folders that anybody can write. A tmpfs over
+# /data takes the mode of the folder below it when a container starts again.
+RUN useradd --uid 1000 --create-home --shell /usr/sbin/nologin headrace \
+    && chmod 1777 /home/headrace \
+    && install --directory --mode 1777 /data
 COPY --from=dependencies /opt /opt
 COPY --from=application /opt/app /opt/app
 COPY --from=application /opt/cache /opt/cache

@@ -3,7 +3,7 @@
 import multiprocessing
 import queue
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -100,7 +100,7 @@ def bench_latency(bench: LatencyBench, report: Report = lambda line: None) -> La
         _prepare(project, stream, bench, report)
         events = [(call.event_id, dict(call.fields)) for call in islice(_calls(stream), bench.events)]
         report(f"sending {len(events):,} events, {bench.rate:,} a second")
-        return _evaluate(bench, _measure(project, bench, events))
+        return evaluate(bench, _measure(project, bench, events))
 
 
 @contextmanager
@@ -207,7 +207,8 @@ def _collect(results: Any, parts: int, longest_seconds: float) -> dict[LatencyPa
     return noted
 
 
-def _evaluate(bench: LatencyBench, noted: dict[LatencyPart, Noted]) -> LatencyResult:
+def evaluate(bench: LatencyBench, noted: Mapping[LatencyPart, Noted]) -> LatencyResult:
+    """Match what was sent with what arrived, by event id, without the events of the warm-up."""
     sent = noted["sent"]
     first_ns = min(sent.at_ns.values()) + WARM_UP_SECONDS * 1_000_000_000
     counted = {event_id: at_ns for event_id, at_ns in sent.at_ns.items() if at_ns >= first_ns}

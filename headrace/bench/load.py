@@ -18,7 +18,7 @@ from headrace_ingestion.settings import KafkaConnection
 LatencyPart = Literal["sent", "features", "scores"]
 
 _POLL_MS = 100
-_BARRIER_SECONDS = 120
+_BARRIER_SECONDS = 300
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,6 @@ _output_option = click.option(
 @click.group()
 def group() -> None:
     """Measure this machine, on a broker and in a folder that are gone afterwards."""
-    # Asked to end, it ends in order: what was started ends with it by its leash, and the folder is removed.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 @group.command()
@@ -55,6 +53,7 @@ def features(events: int, keys: int, rounds: int, entries: "tuple[Entry, ...]", 
     from headrace.bench.features_report import COLUMNS, as_data, ratio_rows, rows_of
     from headrace.bench.machine import describe_machine
 
+    _end_in_order_on_sigterm()
     machine = describe_machine()
     bench = FeaturesBench(events=events, keys=keys, rounds=rounds, entries=tuple(dict.fromkeys(entries)))
     data = as_data(bench_features(bench, _reporter()), machine)
@@ -79,6 +78,7 @@ def latency(rate: int, seconds: int, history: int, output_format: str) -> None:
     from headrace.bench.latency import LatencyBench, bench_latency
     from headrace.bench.machine import describe_machine
 
+    _end_in_order_on_sigterm()
     machine = describe_machine()
     result = bench_latency(LatencyBench(rate=rate, seconds=seconds, history=history), _reporter())
     data = {"machine": machine, **result.as_data()}
@@ -91,6 +91,11 @@ def latency(rate: int, seconds: int, history: int, output_format: str) -> None:
     rows = [(hop, *(data[hop].get(name) for name in columns)) for hop in hops]
     output.table(("milliseconds", *columns), rows)
     output.line(f"\n{result.events:,} events at {rate:,}/s; missing: {data['missing']}")
+
+
+def _end_in_order_on_sigterm() -> None:
+    # What was started ends by its leash anyway; this way the temporary folder is removed, too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def _output(output_format: str) -> Output:

@@ -229,7 +229,7 @@ def _show_replay(call: Invocation, report: "ReplayReport") -> None:
         }
     )
     if report.refused:
-        click.echo(f"{report.refused:,} rows were refused; the first of them:", err=True)
+        click.echo(f"refused: {report.refused:,} of the rows; the first of them:", err=True)
         _show_refusals(call, report.refusals)
 
 

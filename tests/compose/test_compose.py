@@ -230,8 +230,9 @@ def _containers(folder: Path) -> Compose:
     kafka, valkey, mlflow, flink = free_ports(4)
     (folder / "lake").mkdir()
     environment = {
-        "HEADRACE_UID": str(os.getuid()),
-        "HEADRACE_GID": str(os.getgid()),
+        # Never root: it would be allowed what the user of a team's machine is not.
+        "HEADRACE_UID": str(os.getuid() or 1000),
+        "HEADRACE_GID": str(os.getgid() or 1000),
         "HEADRACE_LAKE_FOLDER": str(folder / "lake"),
         "HEADRACE_PROJECT_FOLDER": str(PROJECT),
         "HEADRACE_KAFKA_HOST_PORT": str(kafka),

@@ -207,7 +207,7 @@ def test_a_replay_answers_with_its_figures(run: Run, tmp_path: Path) -> None:
     strict = run("replay", str(path), "--event", "reading", "--strict")
     assert strict.exit_code == 1
     assert strict.stdout.splitlines()[2].split() == ["sent", "999"]
-    assert strict.stderr == "1 rows were refused; the first of them:\n"
+    assert strict.stderr == "refused: 1 of the rows; the first of them:\n"
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import pytest
 from headrace_ingestion.errors import BrokerUnavailableError, QueueFullError
 from headrace_ingestion.records import StoredRecord
 from headrace_ingestion.testing import FakeBroker
+from headrace_ingestion.transport import OnResult, OutgoingRecord
 
 import headrace.events.events as facade
 from headrace.events import Events
@@ -100,25 +101,30 @@ def test_columns_without_a_field_are_ignored_and_said_once(events: Events, fake:
     assert (report.sent, report.ignored) == (4, ["note", "more"])
 
 
-def test_files_follow_one_another_unless_they_are_paced(
-    project: Project, fake: FakeBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Watched:
+    """A connection to the broker in memory that notes the record timestamps in the order of sending."""
+
+    def __init__(self, broker: FakeBroker) -> None:
+        self._inner = broker.transport()
+        self.place = self._inner.place
+        self.connect = self._inner.connect
+        self.ready = self._inner.ready
+        self.close = self._inner.close
+        self.timestamps: list[int] = []
+
+    def send(self, record: OutgoingRecord, on_result: OnResult) -> None:
+        self.timestamps.append(record.timestamp_ms)
+        self._inner.send(record, on_result)
+
+
+def test_files_follow_one_another_unless_they_are_paced(project: Project, fake: FakeBroker, tmp_path: Path) -> None:
     late, early = write(tmp_path / "late.csv", 2, "2026-01-31T12"), write(tmp_path / "early.csv", 2, "2026-01-31T11")
-    sent: list[int] = []
-    send = facade.Producer.send
-
-    def spy(self: facade.Producer, *args: object, **kwargs: object) -> object:
-        sent.append(int(str(kwargs["timestamp_ms"])))
-        return send(self, *args, **kwargs)  # type: ignore[arg-type]  # handed on as it came
-
-    monkeypatch.setattr(facade.Producer, "send", spy)
-    events = Events(project, fake.transport())
-    events.replay("reading", [late, early], READING)
-    assert sent != sorted(sent)
-    sent.clear()
+    as_given, by_time = Watched(fake), Watched(fake)
+    Events(project, as_given).replay("reading", [late, early], READING)
     # A year of event time a millisecond: the order of pacing without its waits.
-    Events(project, fake.transport()).replay("reading", [late, early], READING, speed=3e10)
-    assert sent == sorted(sent)
+    Events(project, by_time).replay("reading", [late, early], READING, speed=3e10)
+    assert by_time.timestamps == sorted(as_given.timestamps)
+    assert as_given.timestamps == by_time.timestamps[2:] + by_time.timestamps[:2]
 
 
 def test_an_event_is_due_when_its_time_has_come_at_that_speed() -> None:

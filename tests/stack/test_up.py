@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from headrace.stack.folders import StackFolders
 from headrace.stack.state import running_state
 
