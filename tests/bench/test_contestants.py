@@ -1,6 +1,7 @@
 """Every contestant, really run on a few thousand events: all compute the same features."""
 
 import shutil
+from importlib.util import find_spec
 
 import pytest
 
@@ -13,8 +14,8 @@ EVENTS = 8_000
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.skipif(find_spec("quixstreams") is None, reason="needs the dependency group: uv sync --group bench")
 def test_all_contestants_compute_the_same_and_are_measured() -> None:
-    pytest.importorskip("quixstreams", reason="needs the dependency group bench: uv sync --group bench")
     lines: list[str] = []
     result = bench_features(FeaturesBench(events=EVENTS, keys=200, rounds=1), lines.append)
 

@@ -9,8 +9,6 @@ import headrace
 from headrace.stack.errors import NotRunningError
 from headrace.stack.state import StackState, SupervisorLock, write_state
 
-VIEW = "name: {name}\nsource: {source}\nkey: {key}\n"
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -49,11 +47,24 @@ def test_a_folder_that_is_no_project_is_named(tmp_path: Path) -> None:
     )
 
 
+CALL = """\
+name: {name}
+version: 1
+key: subscriber_id
+time: at
+fields: {{subscriber_id: {{type: string}}, at: {{type: timestamp}}}}
+"""
+VIEW = "{{name: {name}, source: {source}, key: subscriber_id, features: [since_last: {{}}], ttl: 1h}}\n"
+
+
 def test_views_over_the_same_event_and_key_share_a_job(folder: Path) -> None:
-    (folder / "features").mkdir()
-    for name, source, key in (("a", "call", "subscriber_id"), ("b", "call", "subscriber_id"), ("c", "call", "device")):
-        (folder / "features" / f"{name}.yaml").write_text(VIEW.format(name=name, source=source, key=key))
-    assert headrace.open(folder).job_groups == ("call.device", "call.subscriber_id")
+    for part in ("features", "events"):
+        (folder / part).mkdir(exist_ok=True)
+    for event in ("call", "text"):
+        (folder / "events" / f"{event}.yaml").write_text(CALL.format(name=event))
+    for name, source in (("a", "call"), ("b", "call"), ("c", "text")):
+        (folder / "features" / f"{name}.yaml").write_text(VIEW.format(name=name, source=source))
+    assert headrace.open(folder).job_groups == ("call.subscriber_id", "text.subscriber_id")
 
 
 def test_without_a_running_stack_there_is_no_connection(folder: Path) -> None:
