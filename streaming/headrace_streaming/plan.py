@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headrace_features.view import ExpressionFeature, Input, View
+from headrace_ingestion.codec import parser_spec
 from headrace_ingestion.errors import DeclarationError
 
-from headrace_streaming.specs import emit_spec, kernel_spec, parse_spec
+from headrace_streaming.specs import emit_spec, kernel_spec
 from headrace_streaming.topics import GroupTopics
 
 MOST_INPUTS = 64
@@ -124,7 +125,7 @@ def _parsed(view: View, inputs: Sequence[Input]) -> str:
     for index, entry in enumerate(inputs):
         columns.append(f"{entry.derived.sql['flink'] if entry.derived else f'p.`_f_{entry.name}`'} AS `_input_{index}`")
     record = "`topic`, `partition`, `offset`, `timestamp`, `key`, `value`, `headers`"
-    call = f"parse({_literal(parse_spec(contract))}, {record})"
+    call = f"parse({_literal(parser_spec(contract))}, {record})"
     return f"CREATE TEMPORARY VIEW parsed AS\nSELECT\n  {_lines(columns)}\nFROM events AS e, LATERAL TABLE({call}) AS p"
 
 

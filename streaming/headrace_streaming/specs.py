@@ -1,39 +1,16 @@
-"""What the Java functions are told, as JSON: the contract for `parse`, the view for `kernel`, topics for `emit`."""
+"""What the Java functions `kernel` and `emit` are told, as JSON; `parse` gets the codec's own `parser_spec`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from headrace_features.view import Input, KernelFeature, View
-from headrace_ingestion.checks import detail_texts
-from headrace_ingestion.contract import Contract, Field
-from headrace_ingestion.durations import duration_ms, format_duration
 
 from headrace_streaming.topics import GroupTopics
 
 # What a window keeps of a column; the flags of WindowSpec.java.
 _SUM, _MOMENTS, _EXTREMES = 1, 2, 4
 _KEEPS = {"count": 0, "sum": _SUM, "mean": _SUM, "std": _MOMENTS | _EXTREMES, "min": _EXTREMES, "max": _EXTREMES}
-
-
-def parse_spec(contract: Contract) -> dict[str, Any]:
-    """Return the contract as `parse` reads it."""
-    return {
-        "event": contract.name,
-        "max_ahead_ms": duration_ms(contract.max_ahead),
-        "max_ahead_shown": format_duration(contract.max_ahead),
-        "key": contract.key,
-        "time": contract.time,
-        "fields": [_field(name, declared) for name, declared in contract.fields.items()],
-    }
-
-
-def _field(name: str, declared: Field) -> dict[str, Any]:
-    limits = declared.model_dump(
-        include={"minimum", "maximum", "pattern", "max_length", "values"}, exclude_none=True, mode="json"
-    )
-    texts = detail_texts(name, declared)
-    return {"name": name, "type": declared.type, "required": declared.required, **limits, "texts": texts}
 
 
 def kernel_spec(view: View, inputs: tuple[Input, ...], *, passes_letters: bool) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import headrace_streaming
+from headrace_ingestion.codec import parser_spec
 from headrace_ingestion.contract import Contract
-from headrace_streaming.specs import parse_spec
 
 from headrace.stack.jars import pyflink_jars
 from headrace.stack.java import compile_java, java_command
@@ -39,7 +39,7 @@ def test_java_and_python_say_the_same_of_every_vector(tmp_path: Path) -> None:
     cases = json.loads(VECTORS.read_text())
     given = [
         {
-            "spec": parse_spec(Contract.model_validate(case["contract"])),
+            "spec": parser_spec(Contract.model_validate(case["contract"])),
             "value": _encoded(_bytes(case, "value")),
             "key": _encoded(_bytes(case, "key")),
             "event_id": _encoded(_event_id(case)),

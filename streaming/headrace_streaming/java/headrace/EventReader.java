@@ -48,8 +48,7 @@ final class EventReader {
         }
         // Kafka writes -1 where a record has no timestamp: then there is nothing to lie ahead of.
         if (timestampMs < 0 || eventTimeMs() - timestampMs <= spec.maxAheadMs) return true;
-        String time = spec.fields[spec.time].name;
-        return refuse("from_the_future", "field '" + time + "' lies more than " + spec.maxAheadShown + " after the record timestamp");
+        return refuse("from_the_future", spec.futureDetail);
     }
 
     private boolean refuse(String why, String how) {

@@ -13,7 +13,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMap
 final class EventSpec {
     final String event;
     final long maxAheadMs;
-    final String maxAheadShown;
+    final String futureDetail;
     final int key;
     final int time;
     final Field[] fields;
@@ -59,7 +59,7 @@ final class EventSpec {
     private EventSpec(JsonNode root) {
         event = root.get("event").asText();
         maxAheadMs = root.get("max_ahead_ms").asLong();
-        maxAheadShown = root.get("max_ahead_shown").asText();
+        futureDetail = root.get("from_the_future").asText();
         JsonNode nodes = root.get("fields");
         fields = new Field[nodes.size()];
         for (int i = 0; i < fields.length; i++) {
