@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
@@ -28,11 +29,24 @@ _WAIT = click.option(
 
 
 @click.group()
-def group() -> None:
+@click.pass_context
+def group(context: click.Context) -> None:
     """Check, send, replay and read events."""
-    # What fails is said once, by the error of the command; a busy machine is not a fault of it.
-    for name in ("kafka", "headrace_ingestion"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    context.with_resource(_said_once())
+
+
+@contextmanager
+def _said_once() -> Iterator[None]:
+    """What fails is said by the error of the command, not by the log of the client as well; put back afterwards."""
+    loggers = [logging.getLogger(name) for name in ("kafka", "headrace_ingestion")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @group.command()

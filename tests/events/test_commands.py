@@ -1,6 +1,7 @@
 """`headrace events` as it is typed: answers, exact messages and exit statuses, with a real broker."""
 
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -324,3 +325,9 @@ def test_a_reason_that_does_not_exist_is_named(away: Run) -> None:
         "wrong_key, wrong_event_id, from_the_future\n"
         "  try:      --reason too_long\n"
     )
+
+
+def test_a_command_leaves_the_logs_of_the_client_as_they_were(away: Run) -> None:
+    before = logging.getLogger("headrace_ingestion").level
+    assert away("send", "reading", GOOD % 1, "--wait-seconds", "0.5").exit_code == 1
+    assert logging.getLogger("headrace_ingestion").level == before
