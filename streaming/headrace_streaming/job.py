@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,11 +16,11 @@ from headrace_ingestion.errors import HeadraceError
 
 from headrace_streaming.checkpoints import StateFolder
 from headrace_streaming.cluster import ENDED, FlinkCluster, JobName
-from headrace_streaming.plan import JobPlan, KafkaTables
+from headrace_streaming.plan import JobPlan, KafkaTables, KernelStep
 
 if TYPE_CHECKING:
     from pyflink.common import JobClient
-    from pyflink.table import TableEnvironment
+    from pyflink.table import StreamTableEnvironment, TableResult
 
 _LOG = logging.getLogger(__name__)
 
@@ -133,18 +133,14 @@ def submit(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> JobClien
     settings.state.prune(restore)
     _LOG.info("state %s", restore or "empty")
     options = configuration(plan, settings, restore) | {"pipeline.name": str(job_name(plan, kafka, settings))}
-    environment = _environment(options)
     try:
-        for statement in (*plan.functions, *plan.tables(kafka), *plan.steps):
-            environment.execute_sql(statement)
-        result = environment.execute_sql(plan.insert)
+        client = execute(table_environment(options), plan.steps(kafka)).get_job_client()
     except (Py4JJavaError, TableException) as error:
         raise JobError(
             f"the job {plan.group} could not be started: {_first_line(error)}",
             {"views": ", ".join(view.name for view in plan.views), "state": str(restore or "empty")},
             "headrace features plan",
         ) from error
-    client = result.get_job_client()
     if client is None:
         raise JobError(
             f"the job {plan.group} has no handle", {"expected": "a streaming INSERT"}, "headrace features plan"
@@ -152,7 +148,8 @@ def submit(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> JobClien
     return client
 
 
-def _environment(options: Mapping[str, str]) -> TableEnvironment:
+def table_environment(options: Mapping[str, str]) -> StreamTableEnvironment:
+    """Return a table environment with these options of Flink; the jars among them can be loaded by `execute`."""
     # Extension modules of Beam, which PyFlink imports, were built against older ones of their own; harmless.
     warnings.filterwarnings(
         "ignore", message=".* size changed, may indicate binary incompatibility", category=RuntimeWarning
@@ -160,13 +157,29 @@ def _environment(options: Mapping[str, str]) -> TableEnvironment:
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
     from pyflink.common import Configuration
-    from pyflink.table import EnvironmentSettings, TableEnvironment
+    from pyflink.datastream import StreamExecutionEnvironment
+    from pyflink.table import StreamTableEnvironment
 
     configuration = Configuration()
     for name, value in options.items():
         configuration.set_string(name, value)
-    settings = EnvironmentSettings.new_instance().in_streaming_mode().with_configuration(configuration).build()
-    return TableEnvironment.create(settings)
+    return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(configuration))
+
+
+def execute(environment: StreamTableEnvironment, steps: Sequence[str | KernelStep]) -> TableResult:
+    """Run the steps of a plan in order and return the result of the last one."""
+    from pyflink.util.java_utils import add_jars_to_context_class_loader, load_java_class
+
+    *before, insert = steps
+    jars = environment.get_config().get("pipeline.jars", "")
+    add_jars_to_context_class_loader(jars.split(";"))
+    kernel = load_java_class("headrace.KernelStep").newInstance()
+    for step in before:
+        if isinstance(step, str):
+            environment.execute_sql(step)
+        else:
+            kernel.add(environment._j_tenv, step.source, step.target, step.spec, step.uid)
+    return environment.execute_sql(insert)
 
 
 def run(

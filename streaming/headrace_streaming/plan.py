@@ -1,7 +1,7 @@
 """The views of one event and key → the SQL of one Flink job, as text. Knows neither Kafka nor Flink objects.
 
-One straight line from the source to the sink: parse → (exchange by key) → kernel → expressions → emit. A statement set
-with an INSERT a table would plan the kernel once for every table.
+One straight line from the source to the sink: parse → (exchange by key) → kernel → expressions → emit. All but the
+kernel is SQL; the kernel is an operator of our own between two views: its state needs what functions of SQL cannot have.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from headrace_streaming.topics import GroupTopics
 MOST_INPUTS = 64
 """The kernel marks nulls in one word of 64 bits."""
 
-_FUNCTIONS = {"parse": "headrace.Parse", "kernel": "headrace.KernelFunction", "emit": "headrace.Emit"}
+_FUNCTIONS = {"parse": "headrace.Parse", "emit": "headrace.Emit"}
+_PARSED = "parsed"
 _ON_EVERY_ROW = (
     "_outcome", "_letter", "_record_key", "_key", "_event_id", "_source_partition", "_source_offset", "_event_time_ms",
     "_ingested_at_ms", "_clock_ms", "_generation", "_emitted_at_ms",
@@ -49,14 +50,37 @@ class KafkaTables:
 
 
 @dataclass(frozen=True)
+class KernelStep:
+    """The window kernel between two views: what SQL cannot say.
+
+    Attributes:
+        source: The view it reads; it exists.
+        target: The view that it makes.
+        spec: What it computes, as JSON.
+        uid: Name of its state.
+    """
+
+    source: str
+    target: str
+    spec: str
+    uid: str
+
+    @property
+    def text(self) -> str:
+        """The step as people read it."""
+        return f"-- kernel: {self.source} BY _key -> {self.target}, state {self.uid}\n-- {self.spec}"
+
+
+@dataclass(frozen=True)
 class JobPlan:
-    """The SQL of one job.
+    """What one job runs.
 
     Attributes:
         group: Name of the job.
         views: The views it computes.
         functions: Statements that name the Java functions.
-        steps: Statements that make the temporary views, in order.
+        parsed: The statement that makes the view of parsed records.
+        kernels: One a view.
         insert: The statement that runs.
         digest: Twelve hexadecimal digits of all that decides about the job's state.
     """
@@ -64,7 +88,8 @@ class JobPlan:
     group: str
     views: tuple[View, ...]
     functions: tuple[str, ...]
-    steps: tuple[str, ...]
+    parsed: str
+    kernels: tuple[KernelStep, ...]
     insert: str
     digest: str
     topics: GroupTopics
@@ -73,9 +98,13 @@ class JobPlan:
         """Return the statements that make the source and the sink."""
         return _source(self, kafka), _sink(self, kafka)
 
-    def statements(self, kafka: KafkaTables) -> tuple[str, ...]:
+    def steps(self, kafka: KafkaTables) -> tuple[str | KernelStep, ...]:
         """Return everything that runs, in order; the last one is the INSERT."""
-        return (*self.functions, *self.tables(kafka), *self.steps, self.insert)
+        return (*self.functions, *self.tables(kafka), self.parsed, *self.kernels, self.insert)
+
+    def statements(self, kafka: KafkaTables) -> tuple[str, ...]:
+        """Return the steps as people read them."""
+        return tuple(step if isinstance(step, str) else step.text for step in self.steps(kafka))
 
 
 def plan_groups(views: Sequence[View], topics: GroupTopics | None = None) -> dict[str, JobPlan]:
@@ -102,12 +131,12 @@ def plan_job(views: Sequence[View], topics: GroupTopics) -> JobPlan:
                 "split the view in two",
             )
     functions = tuple(f"CREATE TEMPORARY FUNCTION {name} AS '{java}'" for name, java in _FUNCTIONS.items())
-    kernels = [_kernel(view, inputs, first=index == 0) for index, view in enumerate(views)]
-    steps = (_parsed(views[0], inputs), *kernels)
+    parsed = _parsed(views[0], inputs)
+    kernels = tuple(_kernel(view, inputs, first=index == 0) for index, view in enumerate(views))
     insert = "INSERT INTO records\n" + "\nUNION ALL\n".join(_emitted(view, topics) for view in views)
-    content = json.dumps([*functions, *steps, insert, topics.of_event(views[0].contract)])
+    content = json.dumps([*functions, parsed, *(k.text for k in kernels), insert, topics.of_event(views[0].contract)])
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-    return JobPlan(views[0].group, tuple(views), functions, steps, insert, digest, topics)
+    return JobPlan(views[0].group, tuple(views), functions, parsed, kernels, insert, digest, topics)
 
 
 def _parsed(view: View, inputs: Sequence[Input]) -> str:
@@ -126,13 +155,14 @@ def _parsed(view: View, inputs: Sequence[Input]) -> str:
         columns.append(f"{entry.derived.sql['flink'] if entry.derived else f'p.`_f_{entry.name}`'} AS `_input_{index}`")
     record = "`topic`, `partition`, `offset`, `timestamp`, `key`, `value`, `headers`"
     call = f"parse({_literal(parser_spec(contract))}, {record})"
-    return f"CREATE TEMPORARY VIEW parsed AS\nSELECT\n  {_lines(columns)}\nFROM events AS e, LATERAL TABLE({call}) AS p"
+    return (
+        f"CREATE TEMPORARY VIEW {_PARSED} AS\nSELECT\n  {_lines(columns)}\nFROM events AS e, LATERAL TABLE({call}) AS p"
+    )
 
 
-def _kernel(view: View, inputs: tuple[Input, ...], *, first: bool) -> str:
-    spec = _literal(kernel_spec(view, inputs, passes_letters=first))
-    call = f"kernel(input => TABLE parsed PARTITION BY `_key`, spec => {spec}, uid => '{view.name}-{view.digest}')"
-    return f"CREATE TEMPORARY VIEW `kernel_{view.name}` AS\nSELECT * FROM {call}"
+def _kernel(view: View, inputs: tuple[Input, ...], *, first: bool) -> KernelStep:
+    spec = json.dumps(kernel_spec(view, inputs, passes_letters=first), separators=(",", ":"))
+    return KernelStep(_PARSED, f"kernel_{view.name}", spec, f"{view.name}-{view.digest}")
 
 
 def _emitted(view: View, topics: GroupTopics) -> str:
@@ -159,11 +189,12 @@ def _source(plan: JobPlan, kafka: KafkaTables) -> str:
     columns = [
         "`key` BYTES",
         "`value` BYTES",
-        "`topic` STRING METADATA VIRTUAL",
-        "`partition` INT METADATA VIRTUAL",
-        "`offset` BIGINT METADATA VIRTUAL",
-        "`timestamp` TIMESTAMP_LTZ(3) METADATA VIRTUAL",
-        "`headers` MAP<STRING NOT NULL, BYTES NOT NULL> METADATA VIRTUAL",
+        # The connector's own types in its own order: any other costs a projection that casts and copies every value.
+        "`topic` STRING NOT NULL METADATA VIRTUAL",
+        "`partition` INT NOT NULL METADATA VIRTUAL",
+        "`headers` MAP<STRING, BYTES> NOT NULL METADATA VIRTUAL",
+        "`offset` BIGINT NOT NULL METADATA VIRTUAL",
+        "`timestamp` TIMESTAMP_LTZ(3) NOT NULL METADATA VIRTUAL",
     ]
     return _table("events", columns, options)
 

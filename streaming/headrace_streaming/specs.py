@@ -33,6 +33,7 @@ def kernel_spec(view: View, inputs: tuple[Input, ...], *, passes_letters: bool) 
             window[column] = window.get(column, 0) | _KEEPS[feature.operation]
     places = list(windows)
     return {
+        "key_type": view.contract.fields[view.key].type,
         "dedup_ms": view.dedup_ms,
         "retain_ms": view.retain_ms,
         "passes_letters": passes_letters,

@@ -19,6 +19,8 @@ from headrace.stack.java import java_home
 def main(folder: Path, bootstrap_servers: str, contract_file: Path, view_files: list[Path]) -> None:
     os.environ["JAVA_HOME"] = str(java_home())
     os.environ["FLINK_LOG_DIR"] = str(folder)
+    # The kernel holds one key in memory: every change of key goes through state.
+    os.environ["JVM_ARGS"] = "-Dheadrace.kernel.share-of-heap=0"
     contract = Contract.load(contract_file)
     views = [load_view(file, {contract.name: contract}) for file in view_files]
     plan = plan_job(views, GroupTopics(f"{folder.name}."))

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headrace_streaming.checkpoints import StateFolder
-from headrace_streaming.job import JobSettings, configuration
-from headrace_streaming.plan import JobPlan, KafkaTables
+from headrace_streaming.job import JobSettings, configuration, execute, table_environment
+from headrace_streaming.plan import JobPlan, KafkaTables, KernelStep
 
 from headrace.bench.contestants.flink_sql import SqlTables, pass_through, stacked_windows
 from headrace.bench.contestants.spec import RunSpec
@@ -23,8 +23,8 @@ from headrace.stack.leash import hold_leash
 CHECKPOINT_INTERVAL_MS = 1000
 
 
-def statements(project: Project, spec: RunSpec) -> tuple[str, ...]:
-    """Return the SQL that the contestant runs, the INSERT last."""
+def steps(project: Project, spec: RunSpec) -> tuple[str | KernelStep, ...]:
+    """Return what the contestant runs, the INSERT last."""
     view = project.views["subscriber"]
     tables = SqlTables(spec.bootstrap_servers, spec.source, result_topic(spec.prefix), spec.prefix)
     if spec.contestant == "pass_through":
@@ -37,7 +37,7 @@ def statements(project: Project, spec: RunSpec) -> tuple[str, ...]:
         transactional_id_prefix=spec.prefix,
         bounded=True,
     )
-    return _plan(project, spec).statements(kafka)
+    return _plan(project, spec).steps(kafka)
 
 
 def run(project: Project, spec: RunSpec) -> None:
@@ -52,20 +52,10 @@ def run(project: Project, spec: RunSpec) -> None:
     settings.state.path.mkdir(parents=True)
     os.environ.update(flink_environment(project, f"bench-{spec.contestant}"))
 
-    from pyflink.common import Configuration
-    from pyflink.table import EnvironmentSettings, TableEnvironment
-
-    options = Configuration()
-    for name, value in configuration(plan, settings, None).items():
-        options.set_string(name, value)
-    built = EnvironmentSettings.new_instance().in_streaming_mode().with_configuration(options).build()
-    environment = TableEnvironment.create(built)
+    environment = table_environment(configuration(plan, settings, None))
     # The instants that plain SQL reads and writes are in UTC, as everywhere here.
     environment.get_config().set_local_timezone("UTC")
-    *steps, insert = statements(project, spec)
-    for step in steps:
-        environment.execute_sql(step)
-    environment.execute_sql(insert).wait()
+    execute(environment, steps(project, spec)).wait()
 
 
 def _plan(project: Project, spec: RunSpec) -> JobPlan:

@@ -37,22 +37,9 @@ final class Aggregate {
         this.isDouble = kind == Kind.DOUBLE;
     }
 
-    Aggregate copy() {
-        Aggregate copy = new Aggregate(keeps, column, isDouble ? Kind.DOUBLE : Kind.LONG);
-        copy.base = base;
-        copy.counts = counts.clone();
-        if (sums != null) copy.sums = sums.clone();
-        if (means != null) copy.means = means.clone();
-        if (squares != null) copy.squares = squares.clone();
-        if (minima != null) copy.minima = minima.clone();
-        if (maxima != null) copy.maxima = maxima.clone();
-        copy.backCount = backCount;
-        copy.backSum = backSum;
-        copy.backMean = backMean;
-        copy.backSquares = backSquares;
-        copy.backMinimum = backMinimum;
-        copy.backMaximum = backMaximum;
-        return copy;
+    long bytes() {
+        long arrays = 1 + Integer.bitCount(keeps & ~WindowSpec.SUM) * 2L + (keeps & WindowSpec.SUM);
+        return 128 + counts.length * 8 * arrays;
     }
 
     private double real(long bits) {
@@ -63,11 +50,11 @@ final class Aggregate {
         return isDouble ? Double.longBitsToDouble(a) < Double.longBitsToDouble(b) : a < b;
     }
 
-    void add(Lane lane, long position) {
-        if (lane.isNull(position, column)) return;
+    void add(Log log, long position) {
+        if (log.isNull(position, column)) return;
         backCount++;
         if (keeps == 0) return;
-        long bits = lane.number(position, column);
+        long bits = log.number(position, column);
         double x = real(bits);
         backSum += x;
         if ((keeps & WindowSpec.MOMENTS) != 0) {
@@ -82,14 +69,14 @@ final class Aggregate {
     }
 
     /** Makes every suffix of [from, to) anew and empties the back part. */
-    void turn(Lane lane, long from, long to) {
+    void turn(Log log, long from, long to) {
         base = from;
         int size = (int) (to - from);
         allocate(size);
         clearBack();
         // The suffixes grow from the newest to the oldest with the same steps as the back part grows forward.
         for (int i = size - 1; i >= 0; i--) {
-            add(lane, from + i);
+            add(log, from + i);
             counts[i] = backCount;
             if ((keeps & WindowSpec.SUM) != 0) sums[i] = backSum;
             if ((keeps & WindowSpec.MOMENTS) != 0) {

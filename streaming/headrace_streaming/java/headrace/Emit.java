@@ -43,14 +43,14 @@ public final class Emit extends TableFunction<RowData> {
             spec = EmitSpec.parse(specification.toString());
             buffer = new JsonBuffer();
         }
-        if (outcome == KernelFunction.LETTER) {
+        if (outcome == Kernel.LETTER) {
             send(spec.deadLetters, recordKey, letter);
             return;
         }
         byte[] keyBytes = key instanceof BinaryStringData
                 ? ((BinaryStringData) key).toBytes()
                 : key.toString().getBytes(StandardCharsets.US_ASCII);
-        if (outcome != KernelFunction.DUPLICATE) {
+        if (outcome != Kernel.DUPLICATE) {
             buffer.clear();
             Object[] head = {eventId, key, eventTimeMs, clockMs, generation, partition, offset, ingestedAtMs, emittedAtMs};
             buffer.raw(spec.lead);
@@ -58,9 +58,9 @@ public final class Emit extends TableFunction<RowData> {
             for (int i = 0; i < features.length; i++) buffer.member(spec.features[i], features[i]);
             send(spec.topic, keyBytes, buffer.end());
         }
-        if (outcome == KernelFunction.ROW) return;
+        if (outcome == Kernel.ROW) return;
         buffer.clear();
-        boolean late = outcome == KernelFunction.LATE_ROW;
+        boolean late = outcome == Kernel.LATE_ROW;
         buffer.raw(late ? spec.lateLead : spec.duplicateLead);
         Object[] ledger = {eventId, new String(keyBytes, StandardCharsets.UTF_8), partition, offset, eventTimeMs, clockMs};
         for (int i = 0; i < ledger.length; i++) buffer.member(spec.ledger[i], ledger[i]);

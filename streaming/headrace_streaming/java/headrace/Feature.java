@@ -80,9 +80,9 @@ final class Feature {
     }
 
     private Object lag(Lane lane) {
-        long position = lane.next - 1 - steps;
-        if (position < lane.first || lane.isNull(position, column)) return null;
-        return kind == Kind.TEXT ? StringData.fromString(lane.text(position, column)) : number(lane.number(position, column));
+        long position = lane.log.next - 1 - steps;
+        if (position < lane.log.first || lane.log.isNull(position, column)) return null;
+        return kind == Kind.TEXT ? StringData.fromString(lane.log.text(position, column)) : number(lane.log.number(position, column));
     }
 
     private Object number(long bits) {

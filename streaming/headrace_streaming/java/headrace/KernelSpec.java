@@ -4,33 +4,40 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.TreeMap;
 
 /** The specification of a view as the plan writes it, read once. */
 final class KernelSpec {
+    /** Contract type of the key. */
+    final String keyType;
+
     final long dedupMs;
     final long retainMs;
     final boolean passesLetters;
+    /** Where each input stands among the inputs of all views. */
     final int[] positions;
-    final Kind[] inputs;
+
+    /** Contract types of the inputs; those that the lane holds come first. */
+    final String[] types;
     final LaneSpec lane;
     final Feature[] features;
 
     private KernelSpec(
+            String keyType,
             long dedupMs,
             long retainMs,
             boolean passesLetters,
             int[] positions,
-            Kind[] inputs,
+            String[] types,
             LaneSpec lane,
             Feature[] features) {
+        this.keyType = keyType;
         this.dedupMs = dedupMs;
         this.retainMs = retainMs;
         this.passesLetters = passesLetters;
         this.positions = positions;
-        this.inputs = inputs;
+        this.types = types;
         this.lane = lane;
         this.features = features;
     }
@@ -46,10 +53,12 @@ final class KernelSpec {
     private static KernelSpec read(JsonNode root) {
         JsonNode columns = root.get("inputs");
         int[] positions = new int[columns.size()];
-        Kind[] kinds = new Kind[columns.size()];
-        for (int i = 0; i < kinds.length; i++) {
+        String[] types = new String[columns.size()];
+        Kind[] held = new Kind[root.get("held").asInt()];
+        for (int i = 0; i < types.length; i++) {
             positions[i] = columns.get(i).get("position").asInt();
-            kinds[i] = Kind.of(columns.get(i).get("type").asText());
+            types[i] = columns.get(i).get("type").asText();
+            if (i < held.length) held[i] = Kind.of(types[i]);
         }
         JsonNode windowNodes = root.get("windows");
         WindowSpec[] windows = new WindowSpec[windowNodes.size()];
@@ -62,12 +71,13 @@ final class KernelSpec {
             features.add(feature);
         }
         return new KernelSpec(
+                root.get("key_type").asText(),
                 root.get("dedup_ms").asLong(),
                 root.get("retain_ms").asLong(),
                 root.get("passes_letters").asBoolean(),
                 positions,
-                kinds,
-                new LaneSpec(Arrays.copyOf(kinds, root.get("held").asInt()), windows, lagRows),
+                types,
+                new LaneSpec(held, windows, lagRows),
                 features.toArray(new Feature[0]));
     }
 

@@ -6,8 +6,8 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.flink.table.api.DataTypes;
-import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.DataType;
+import org.apache.flink.table.types.utils.DataTypeUtils;
 
 /** SQL types of contract types, and of what the kernel returns. */
 final class KernelTypes {
@@ -33,6 +33,7 @@ final class KernelTypes {
 
     static DataType output(String specification) {
         List<DataTypes.Field> fields = new ArrayList<>();
+        fields.add(DataTypes.FIELD("_key", of(KernelSpec.parse(specification).keyType)));
         fields.add(DataTypes.FIELD("_outcome", DataTypes.INT().notNull()));
         fields.add(DataTypes.FIELD("_record_key", DataTypes.BYTES()));
         fields.add(DataTypes.FIELD("_letter", DataTypes.BYTES()));
@@ -54,6 +55,6 @@ final class KernelTypes {
         } catch (IOException e) {
             throw new IllegalArgumentException("the kernel's specification is not JSON: " + specification, e);
         }
-        return DataTypes.ROW(fields).bridgedTo(RowData.class);
+        return DataTypeUtils.toInternalDataType(DataTypes.ROW(fields));
     }
 }

@@ -1,10 +1,8 @@
 package headrace;
 
-import java.io.IOException;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import org.apache.flink.core.memory.DataInputView;
-import org.apache.flink.core.memory.DataOutputView;
+import org.apache.flink.core.memory.DataInputDeserializer;
 
 /**
  * The event ids that were folded into a key within the dedup span of its clock: 24 bytes an id and an index of ints.
@@ -12,107 +10,58 @@ import org.apache.flink.core.memory.DataOutputView;
  * <p>A UUID stands as its 128 bits; any other id as the first 128 bits of its SHA-256.
  */
 final class SeenIds {
-    private long[] high = new long[8];
-    private long[] low = new long[8];
-    private long[] clocks = new long[8];
-    private int[] index;
-    private long first;
-    private long next;
-    private int stale;
+    private static final int HIGH = 0;
+    private static final int LOW = 1;
+    private static final int POSITION = 0x7FFF_FFFF;
+    /** Fewer ids than this are looked through. */
+    private static final int FEW = 16;
 
-    SeenIds copy() {
-        SeenIds copy = new SeenIds();
-        copy.high = high.clone();
-        copy.low = low.clone();
-        copy.clocks = clocks.clone();
-        copy.index = index == null ? null : index.clone();
-        copy.first = first;
-        copy.next = next;
-        copy.stale = stale;
-        return copy;
-    }
+    // The halves of an id are bits without order, as those of a double.
+    final Log log = new Log(Kind.DOUBLE, Kind.DOUBLE);
+    private final long[] halves = new long[2];
+    /** Open addressing: the low bits of a position plus one, 0 where empty; those of forgotten ids stay until it is made anew. */
+    private int[] index;
+
+    private int used;
 
     boolean contains(long idHigh, long idLow, long oldestClock) {
         if (index == null) {
-            for (long p = first; p < next; p++) if (matches(p, idHigh, idLow, oldestClock)) return true;
+            for (long p = log.first; p < log.next; p++) if (matches(p, idHigh, idLow, oldestClock)) return true;
             return false;
         }
         for (int slot = slot(idHigh, idLow); index[slot] != 0; slot = slot + 1 & index.length - 1) {
-            long position = first + (index[slot] - 1 - (int) first & high.length - 1);
-            if (matches(position, idHigh, idLow, oldestClock)) return true;
+            long position = log.first + (index[slot] - 1 - (int) log.first & POSITION);
+            if (position < log.next && matches(position, idHigh, idLow, oldestClock)) return true;
         }
         return false;
     }
 
     private boolean matches(long position, long idHigh, long idLow, long oldestClock) {
-        int i = at(position);
-        return high[i] == idHigh && low[i] == idLow && clocks[i] >= oldestClock;
+        return log.number(position, LOW) == idLow && log.number(position, HIGH) == idHigh && log.clock(position) >= oldestClock;
     }
 
     void add(long idHigh, long idLow, long clock, long oldestClock) {
-        forget(oldestClock);
-        if (next - first == high.length) resize(high.length * 2);
-        int i = at(next);
-        high[i] = idHigh;
-        low[i] = idLow;
-        clocks[i] = clock;
-        next++;
-        if (index != null) insert(next - 1);
-        else if (next - first > 16) rebuild();
-    }
-
-    /** Clocks only grow, so the oldest ids stand first. The index is made anew when half of it would be stale. */
-    private void forget(long oldestClock) {
-        long before = first;
-        while (first < next && clocks[at(first)] < oldestClock) first++;
-        if (first == before) return;
-        if (high.length > 64 && next - first < high.length / 8) resize(high.length / 4);
-        else if (index != null) rebuildWhenStale(before);
-    }
-
-    private void rebuildWhenStale(long before) {
-        stale += (int) (first - before);
-        if (stale > high.length / 2) rebuild();
-        else for (long p = before; p < first; p++) blank(p);
-    }
-
-    /** A forgotten id keeps its slot, so that probing goes on past it, but can no longer match. */
-    private void blank(long position) {
-        clocks[at(position)] = Long.MIN_VALUE;
-    }
-
-    private void resize(int capacity) {
-        long[] newHigh = new long[capacity];
-        long[] newLow = new long[capacity];
-        long[] newClocks = new long[capacity];
-        for (long p = first; p < next; p++) {
-            int to = (int) p & capacity - 1;
-            newHigh[to] = high[at(p)];
-            newLow[to] = low[at(p)];
-            newClocks[to] = clocks[at(p)];
-        }
-        high = newHigh;
-        low = newLow;
-        clocks = newClocks;
-        if (next - first > 16) rebuild();
-        else index = null;
+        // Clocks only grow, so the oldest ids stand first.
+        long keep = log.first;
+        while (keep < log.next && log.clock(keep) < oldestClock) keep++;
+        log.release(keep);
+        halves[HIGH] = idHigh;
+        halves[LOW] = idLow;
+        log.add(clock, 0, halves, null);
+        if (index == null ? log.size() > FEW : ++used > index.length / 2) rebuild();
+        else if (index != null) insert(log.next - 1);
     }
 
     private void rebuild() {
-        index = new int[high.length * 4];
-        stale = 0;
-        for (long p = first; p < next; p++) insert(p);
+        used = log.size();
+        index = used <= FEW ? null : new int[Integer.highestOneBit(used) * 8];
+        if (index != null) for (long p = log.first; p < log.next; p++) insert(p);
     }
 
     private void insert(long position) {
-        int i = at(position);
-        int slot = slot(high[i], low[i]);
-        while (index[slot] != 0 && index[slot] != i + 1) slot = slot + 1 & index.length - 1;
-        index[slot] = i + 1;
-    }
-
-    private int at(long position) {
-        return (int) position & high.length - 1;
+        int slot = slot(log.number(position, HIGH), log.number(position, LOW));
+        while (index[slot] != 0) slot = slot + 1 & index.length - 1;
+        index[slot] = (int) (position & POSITION) + 1;
     }
 
     private int slot(long idHigh, long idLow) {
@@ -120,30 +69,13 @@ final class SeenIds {
         return (int) (h >>> 32) & index.length - 1;
     }
 
-    void write(DataOutputView out) throws IOException {
-        out.writeInt((int) (next - first));
-        for (long p = first; p < next; p++) {
-            int i = at(p);
-            out.writeLong(high[i]);
-            out.writeLong(low[i]);
-            out.writeLong(clocks[i]);
-        }
+    long bytes() {
+        return log.bytes() + (index == null ? 0 : index.length * 4L);
     }
 
-    static SeenIds read(DataInputView in) throws IOException {
-        SeenIds ids = new SeenIds();
-        int size = in.readInt();
-        int capacity = 8;
-        while (capacity < size) capacity *= 2;
-        ids.resize(capacity);
-        for (int i = 0; i < size; i++) {
-            ids.high[i] = in.readLong();
-            ids.low[i] = in.readLong();
-            ids.clocks[i] = in.readLong();
-            ids.next++;
-        }
-        if (size > 16) ids.rebuild();
-        return ids;
+    void load(Pieces pieces, int number, DataInputDeserializer head) throws Exception {
+        log.load(pieces, number, head);
+        rebuild();
     }
 
     /** Puts the 128 bits of an id into {@code to}. */

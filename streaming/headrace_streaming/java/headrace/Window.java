@@ -1,11 +1,7 @@
 package headrace;
 
-import java.io.IOException;
-import org.apache.flink.core.memory.DataInputView;
-import org.apache.flink.core.memory.DataOutputView;
-
 /**
- * A sliding window as two stacks: [from, middle) has an aggregate of every suffix, [middle, lane.next) a running one.
+ * A sliding window as two stacks: [from, middle) has an aggregate of every suffix, [middle, log.next) a running one.
  *
  * <p>Nothing is ever subtracted, so no value leaves a residue; each event is aggregated at most twice, so the cost is
  * amortised constant. The window is exact at each event: the suffix at {@code from} merged with the running part.
@@ -24,54 +20,43 @@ final class Window {
         }
     }
 
-    private Window(Window from) {
-        spec = from.spec;
-        aggregates = new Aggregate[from.aggregates.length];
-        for (int i = 0; i < aggregates.length; i++) aggregates[i] = from.aggregates[i].copy();
-        this.from = from.from;
-        middle = from.middle;
-    }
-
-    Window copy() {
-        return new Window(this);
-    }
-
-    void advance(Lane lane, long clock) {
+    void advance(Log log, long clock) {
         if (spec.lengthMs == 0) return;
         long bound = clock - spec.lengthMs;
         long to = from;
-        while (to < lane.next && lane.clock(to) <= bound) to++;
-        drop(lane, to);
+        while (to < log.next && log.clock(to) <= bound) to++;
+        drop(log, to);
     }
 
-    void added(Lane lane) {
-        for (Aggregate aggregate : aggregates) aggregate.add(lane, lane.next - 1);
-        if (spec.lengthMs == 0 && lane.next - from > spec.rows) drop(lane, lane.next - spec.rows);
+    void added(Log log) {
+        for (Aggregate aggregate : aggregates) aggregate.add(log, log.next - 1);
+        if (spec.lengthMs == 0 && log.next - from > spec.rows) drop(log, log.next - spec.rows);
     }
 
-    private void drop(Lane lane, long to) {
+    private void drop(Log log, long to) {
         if (to == from) return;
         from = to;
-        if (to > middle) turn(lane);
+        if (to > middle) turn(log);
     }
 
-    private void turn(Lane lane) {
-        middle = lane.next;
-        for (Aggregate aggregate : aggregates) aggregate.turn(lane, from, middle);
+    private void turn(Log log) {
+        middle = log.next;
+        for (Aggregate aggregate : aggregates) aggregate.turn(log, from, middle);
     }
 
-    void write(DataOutputView out) throws IOException {
-        out.writeLong(from);
-        out.writeLong(middle);
+    long bytes() {
+        long bytes = 64;
+        for (Aggregate aggregate : aggregates) bytes += aggregate.bytes();
+        return bytes;
     }
 
-    /** The aggregates are made again from the lane, in the order they were made, hence with the same bits. */
-    void read(Lane lane, DataInputView in) throws IOException {
-        from = in.readLong();
-        middle = in.readLong();
+    /** The aggregates are made again from the log, in the order they were made, hence with the same bits. */
+    void restore(Log log, long newFrom, long newMiddle) {
+        from = newFrom;
+        middle = newMiddle;
         for (Aggregate aggregate : aggregates) {
-            aggregate.turn(lane, from, middle);
-            for (long p = middle; p < lane.next; p++) aggregate.add(lane, p);
+            aggregate.turn(log, from, middle);
+            for (long p = middle; p < log.next; p++) aggregate.add(log, p);
         }
     }
 }

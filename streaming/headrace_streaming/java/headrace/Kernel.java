@@ -1,0 +1,131 @@
+package headrace;
+
+import org.apache.flink.table.data.GenericRowData;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.data.StringData;
+
+/**
+ * One view's rows, an event at a time.
+ *
+ * <p>Input columns, in this order: the key, record_key, letter, event_id, source_partition, source_offset, event_time_ms,
+ * ingested_at_ms, then the inputs of all views of the job. Output: the key, {@code outcome} (0 a row, 1 a row of a late event, 2 a
+ * duplicate, 3 a dead letter that only passes through), record_key, letter, event_id, source_partition, source_offset,
+ * event_time_ms, ingested_at_ms, clock_ms, generation, emitted_at_ms, the view's inputs and its features.
+ */
+final class Kernel {
+    static final int ROW = 0;
+    static final int LATE_ROW = 1;
+    static final int DUPLICATE = 2;
+    static final int LETTER = 3;
+    static final int IN_RECORD_KEY = 1;
+    static final int IN_LETTER = 2;
+    private static final int IN_EVENT_ID = 3;
+    private static final int IN_EVENT_TIME = 6;
+    private static final int LEAD = 8;
+    private static final int HEAD = 12;
+
+    final KernelSpec spec;
+    private final long[] id = new long[2];
+    private final long[] numbers;
+    private final String[] texts;
+    private final int width;
+
+    Kernel(KernelSpec spec) {
+        this.spec = spec;
+        numbers = new long[spec.types.length];
+        texts = new String[spec.lane.columns.length];
+        width = HEAD + spec.types.length + spec.features.length;
+    }
+
+    /** The row of a dead letter. */
+    RowData letter(RowData input) {
+        GenericRowData output = new GenericRowData(width);
+        output.setField(1, LETTER);
+        output.setField(2, input.isNullAt(IN_RECORD_KEY) ? null : input.getBinary(IN_RECORD_KEY));
+        output.setField(3, input.getBinary(IN_LETTER));
+        return output;
+    }
+
+    /** Folds an event into the state of its key and returns its row; the row lives as long as the input does. */
+    RowData fold(KeyState state, RowData input) {
+        long eventTime = input.getLong(IN_EVENT_TIME);
+        boolean isFirst = state.clock == KeyState.UNSET;
+        long clock = isFirst ? eventTime : Math.max(state.clock, eventTime);
+        StringData eventId = input.getString(IN_EVENT_ID);
+        SeenIds.bits(eventId.toBytes(), id);
+        boolean jumps = !isFirst && clock - state.clock > spec.retainMs;
+        if (!jumps && state.seen.contains(id[0], id[1], clock - spec.dedupMs)) {
+            return head(state, input, eventId, DUPLICATE, eventTime, clock);
+        }
+        if (jumps) state.nextGeneration(spec.lane);
+        long sinceLast = state.events == 0 ? -1 : clock - state.clock;
+        int outcome = !isFirst && eventTime < state.clock ? LATE_ROW : ROW;
+        state.clock = clock;
+        state.events++;
+        state.seen.add(id[0], id[1], clock, clock - spec.dedupMs);
+        GenericRowData output = head(state, input, eventId, outcome, eventTime, clock);
+        features(state.lane, input, output, eventTime, clock, sinceLast);
+        return output;
+    }
+
+    private GenericRowData head(KeyState state, RowData input, StringData eventId, int outcome, long eventTime, long clock) {
+        GenericRowData output = new GenericRowData(width);
+        output.setField(0, state.key);
+        output.setField(1, outcome);
+        output.setField(4, eventId);
+        output.setField(5, input.getInt(4));
+        output.setField(6, input.getLong(5));
+        output.setField(7, eventTime);
+        output.setField(8, input.getLong(7));
+        output.setField(9, clock);
+        output.setField(10, state.generation);
+        output.setField(11, System.currentTimeMillis());
+        return output;
+    }
+
+    private void features(Lane lane, RowData input, GenericRowData output, long eventTime, long clock, long sinceLast) {
+        long nullMask = 0;
+        for (int i = 0; i < spec.types.length; i++) {
+            Object value = take(input, LEAD + spec.positions[i], i);
+            if (value != null) output.setField(HEAD + i, value);
+            else if (i < texts.length) nullMask |= 1L << i;
+        }
+        lane.advance(clock);
+        int to = HEAD + spec.types.length;
+        for (int f = 0; f < spec.features.length; f++) {
+            if (spec.features[f].excludeCurrent) output.setField(to + f, spec.features[f].value(lane, eventTime, sinceLast));
+        }
+        lane.add(clock, nullMask, numbers, texts);
+        for (int f = 0; f < spec.features.length; f++) {
+            if (!spec.features[f].excludeCurrent) output.setField(to + f, spec.features[f].value(lane, eventTime, sinceLast));
+        }
+    }
+
+    /** Reads an input into the lane's scratch and returns it as it passes on to the expressions; null is null. */
+    private Object take(RowData input, int field, int i) {
+        if (input.isNullAt(field)) return null;
+        switch (spec.types[i]) {
+            case "string":
+                StringData text = input.getString(field);
+                // What passes by lives no longer than the row; what stays is a copy.
+                if (i < texts.length) texts[i] = text.toString();
+                return text;
+            case "double":
+                double real = input.getDouble(field);
+                // A derived value without a finite number has none.
+                if (!Double.isFinite(real)) return null;
+                numbers[i] = Double.doubleToRawLongBits(real);
+                return real;
+            case "bool":
+                boolean flag = input.getBoolean(field);
+                numbers[i] = flag ? 1 : 0;
+                return flag;
+            case "int":
+                int small = input.getInt(field);
+                numbers[i] = small;
+                return small;
+            default:
+                return numbers[i] = input.getLong(field);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+package headrace;
+
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeutils.base.LongSerializer;
+import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
+import org.apache.flink.core.memory.DataOutputSerializer;
+import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.runtime.state.internal.InternalValueState;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.table.data.RowData;
+
+/**
+ * The window kernel as an operator of a stream that is partitioned by key.
+ *
+ * <p>Keys in use live as objects in memory. Before each checkpoint, and when one makes room for others, what changed of a key is
+ * written to Flink's state: a head, and pieces of its history that never change again. So no event rewrites a window, whatever
+ * the state backend, and a checkpoint costs what changed.
+ */
+public final class KernelOperator extends AbstractStreamOperator<RowData> implements OneInputStreamOperator<RowData, RowData> {
+    private static final long serialVersionUID = 1L;
+    /** Share of the Java heap that the keys in memory of all copies of this operator may fill together; with 0 it holds one key. */
+    private static final double SHARE_OF_HEAP = Double.parseDouble(System.getProperty("headrace.kernel.share-of-heap", "0.25"));
+
+    private final String specification;
+
+    private transient Kernel kernel;
+    private transient KeySelector key;
+    private transient Pieces pieces;
+    private transient DataOutputSerializer buffer;
+    private transient LinkedHashMap<Object, KeyState> keys;
+    private transient List<KeyState> dirty;
+    private transient long bytes;
+    private transient long mostBytes;
+
+    public KernelOperator(String specification) {
+        this.specification = specification;
+    }
+
+    @Override
+    public void open() throws Exception {
+        super.open();
+        kernel = new Kernel(KernelSpec.parse(specification));
+        key = new KeySelector(kernel.spec.keyType);
+        ValueStateDescriptor<byte[]> descriptor = new ValueStateDescriptor<>("pieces", BytePrimitiveArraySerializer.INSTANCE);
+        ValueState<byte[]> state = getOrCreateKeyedState(LongSerializer.INSTANCE, descriptor);
+        @SuppressWarnings("unchecked") // Every backend's keyed state has namespaces; the public interface does not show them.
+        InternalValueState<Object, Long, byte[]> byNumber = (InternalValueState<Object, Long, byte[]>) state;
+        pieces = new Pieces(byNumber);
+        buffer = new DataOutputSerializer(1024);
+        keys = new LinkedHashMap<>(1024, 0.75f, true);
+        dirty = new ArrayList<>();
+        int copies = getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks();
+        mostBytes = (long) (Runtime.getRuntime().maxMemory() * SHARE_OF_HEAP / copies);
+    }
+
+    /** The key is only set where state is read or written. */
+    @Override
+    public void setKeyContextElement1(StreamRecord record) {}
+
+    @Override
+    public boolean hasKeyContext1() {
+        return false;
+    }
+
+    @Override
+    public void processElement(StreamRecord<RowData> element) throws Exception {
+        RowData input = element.getValue();
+        if (!input.isNullAt(Kernel.IN_LETTER)) {
+            if (kernel.spec.passesLetters) output.collect(element.replace(kernel.letter(input)));
+            return;
+        }
+        KeyState state = state(input);
+        RowData row = kernel.fold(state, input);
+        if (!state.isDirty) {
+            state.isDirty = true;
+            dirty.add(state);
+        }
+        output.collect(element.replace(row));
+    }
+
+    private KeyState state(RowData input) throws Exception {
+        Object name = key.name(input);
+        KeyState state = keys.get(name);
+        if (state != null) return state;
+        Object own = key.getKey(input);
+        setCurrentKey(own);
+        state = KeyState.load(own, kernel.spec.lane, pieces);
+        keys.put(name, state);
+        count(state);
+        if (bytes > mostBytes) makeRoom(state);
+        return state;
+    }
+
+    private void count(KeyState state) {
+        bytes -= state.bytes;
+        state.bytes = state.countBytes();
+        bytes += state.bytes;
+    }
+
+    /** Forgets the keys that were not used for longest, down to nine tenths of what may be kept. */
+    private void makeRoom(KeyState current) throws Exception {
+        write();
+        Iterator<KeyState> oldest = keys.values().iterator();
+        while (bytes > mostBytes * 0.9 && oldest.hasNext()) {
+            KeyState state = oldest.next();
+            if (state == current) continue;
+            bytes -= state.bytes;
+            oldest.remove();
+        }
+        setCurrentKey(current.key);
+    }
+
+    private void write() throws Exception {
+        for (KeyState state : dirty) {
+            setCurrentKey(state.key);
+            state.store(pieces, buffer);
+            count(state);
+        }
+        dirty.clear();
+    }
+
+    @Override
+    public void snapshotState(StateSnapshotContext context) throws Exception {
+        write();
+        super.snapshotState(context);
+    }
+}
