@@ -23,10 +23,7 @@ Entry = Literal["headrace", "pass_through", "stacked_sql", "quix_streams", "head
 ENTRIES: tuple[Entry, ...] = get_args(Entry)
 
 HOT_KEYS = 50
-SLOW_SHARE = 4
-"""The slow ones (stacked SQL, Quix Streams) get one event in so many; rates are per second all the same."""
-
-_SLOW: frozenset[Entry] = frozenset({"stacked_sql", "quix_streams"})
+_COMPARED: frozenset[Entry] = frozenset({"stacked_sql", "quix_streams"})
 _COMPARED_EVENTS = 20_000
 _LEAST_PARTITIONS = 4
 
@@ -39,7 +36,7 @@ class FeaturesBench:
     """What to measure.
 
     Attributes:
-        events: Events of each run; a quarter for the slow ones.
+        events: Events of each run.
         keys: Subscribers that they are spread over.
         rounds: How often each entry runs; the entries take turns.
         entries: Who runs.
@@ -47,7 +44,7 @@ class FeaturesBench:
         warm_broker: Whether a first run counts for nothing.
     """
 
-    events: int = 1_600_000
+    events: int = 1_000_000
     keys: int = 5_000
     rounds: int = 5
     entries: tuple[Entry, ...] = ENTRIES
@@ -58,9 +55,6 @@ class FeaturesBench:
         """Return the events that an entry gets."""
         if entry == "headrace_hot_keys":
             return Workload("hot", self.events, HOT_KEYS)
-        if entry in _SLOW:
-            # The beginning of the others' events: shorter histories, which is easier, if anything.
-            return Workload("fewer", max(1, self.events // SLOW_SHARE), self.keys)
         return Workload("spread", self.events, self.keys)
 
 
@@ -171,10 +165,10 @@ def _sample(arena: Arena, spec: RunSpec) -> Sample:
 def _agreements(arena: Arena, bench: FeaturesBench, samples: dict[Entry, Sample]) -> dict[Entry, Agreement]:
     found: dict[Entry, Agreement] = {}
     ours = samples.get("headrace")
-    least_rows = min(_COMPARED_EVENTS, bench.events // SLOW_SHARE) // 2
+    least_rows = min(_COMPARED_EVENTS, bench.events) // 2
     if ours is None:
         return found
-    for entry in _SLOW & samples.keys():
+    for entry in _COMPARED & samples.keys():
         columns = kernel_columns(arena.project.views["subscriber"])
         found[entry] = compare(ours.rows, samples[entry].rows, columns, least_rows)
         if found[entry].differences:

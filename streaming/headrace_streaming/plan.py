@@ -1,7 +1,7 @@
 """The views of one event and key → the SQL of one Flink job, as text. Knows neither Kafka nor Flink objects.
 
 One straight line from the source to the sink: parse → (exchange by key) → kernel → expressions → emit. All but the
-kernel is SQL; the kernel is an operator of our own between two views: its state needs what functions of SQL cannot have.
+kernel is SQL; that is an operator of our own between two views: its state needs what functions in SQL cannot have.
 """
 
 from __future__ import annotations
@@ -216,6 +216,7 @@ def _sink(plan: JobPlan, kafka: KafkaTables) -> str:
         # Must not be above the broker's transaction.max.timeout.ms, whose default is this.
         "properties.transaction.timeout.ms": "900000",
         "properties.linger.ms": "5",
+        "properties.batch.size": "65536",
         "properties.compression.type": "lz4",
     }
     return _table("records", ["`topic` STRING NOT NULL METADATA", "`key` BYTES", "`value` BYTES"], options)

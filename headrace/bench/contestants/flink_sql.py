@@ -164,6 +164,7 @@ def _sink(view: View, tables: SqlTables) -> str:
         "sink.transaction-naming-strategy": "pooling",
         "properties.transaction.timeout.ms": "900000",
         "properties.linger.ms": "5",
+        "properties.batch.size": "65536",
         "properties.compression.type": "lz4",
     }
     return _table("records", [f"`{name}` {kind}" for name, kind in _row_types(view).items()], options)

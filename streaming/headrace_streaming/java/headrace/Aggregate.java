@@ -24,6 +24,8 @@ final class Aggregate {
     private double backSquares;
     private long backMinimum;
     private long backMaximum;
+    private boolean isMerged;
+    private long mergedFrom;
     int count;
     double sum;
     double mean;
@@ -51,6 +53,7 @@ final class Aggregate {
     }
 
     void add(Log log, long position) {
+        isMerged = false;
         if (log.isNull(position, column)) return;
         backCount++;
         if (keeps == 0) return;
@@ -106,14 +109,18 @@ final class Aggregate {
     }
 
     private void clearBack() {
+        isMerged = false;
         backCount = 0;
         backSum = 0;
         backMean = 0;
         backSquares = 0;
     }
 
-    /** Sets the public figures to those of [from, the newest event]. */
+    /** Sets the public figures to those of [from, the newest event]; several features ask for the same. */
     void merge(long from, long middle) {
+        if (isMerged && mergedFrom == from) return;
+        isMerged = true;
+        mergedFrom = from;
         count = backCount;
         sum = backSum;
         mean = backMean;

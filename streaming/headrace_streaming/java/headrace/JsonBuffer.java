@@ -49,11 +49,33 @@ final class JsonBuffer {
         if (whole == value && Math.abs(whole) < 1L << 53 && (whole != 0 || 1 / value > 0)) {
             whole(whole);
             ascii(".0");
+        } else if (thousandths(value)) {
+            return;
         } else if (Double.isNaN(value) || Double.isInfinite(value)) {
             raw(NULL);
         } else {
             ascii(Double.toString(value));
         }
+    }
+
+    /**
+     * Writes a number that has no more than three decimals, which many have; false where it has more.
+     *
+     * <p>A quotient of two exact numbers is rounded once, as the text of the quotient is when it is read: both give the same double.
+     */
+    private boolean thousandths(double value) {
+        double scaled = Math.rint(value * 1000);
+        if (!(Math.abs(scaled) < 1e15) || scaled / 1000 != value || scaled == 0) return false;
+        long all = (long) Math.abs(scaled);
+        if (value < 0) ascii("-");
+        whole(all / 1000);
+        room(4);
+        int decimals = (int) (all % 1000);
+        bytes[size++] = '.';
+        bytes[size++] = (byte) ('0' + decimals / 100);
+        if (decimals % 100 != 0) bytes[size++] = (byte) ('0' + decimals / 10 % 10);
+        if (decimals % 10 != 0) bytes[size++] = (byte) ('0' + decimals % 10);
+        return true;
     }
 
     private void whole(long value) {
