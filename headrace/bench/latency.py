@@ -3,10 +3,9 @@
 import multiprocessing
 import queue
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -96,9 +95,12 @@ def bench_latency(bench: LatencyBench, report: Report = lambda line: None) -> La
     """
     with _running_project(report) as project:
         calls = load_simulator(project.folder)
-        stream = calls.with_labels(calls.simulate(bench.history + bench.events, _SEED))
-        _prepare(project, stream, bench, report)
-        events = [(call.event_id, dict(call.fields)) for call in islice(_calls(stream), bench.events)]
+        # Two simulations after one another: the first alone has the weeks that the parts of a training set need.
+        history = list(calls.with_labels(calls.simulate(bench.history, _SEED)))
+        _prepare(project, history, bench, report)
+        start = max((event.time for event in history), default=calls.DEFAULT_START)
+        stream = calls.with_labels(calls.simulate(bench.events, _SEED + 1, start))
+        events = [(event.event_id, dict(event.fields)) for event in stream if event.event == EVENT]
         report(f"sending {len(events):,} events, {bench.rate:,} a second")
         return evaluate(bench, _measure(project, bench, events))
 
@@ -118,13 +120,13 @@ def _running_project(report: Report) -> Iterator[Project]:
             stop_stack(project.folders)
 
 
-def _prepare(project: Project, stream: Iterator[Any], bench: LatencyBench, report: Report) -> None:
+def _prepare(project: Project, history: Sequence[Any], bench: LatencyBench, report: Report) -> None:
     """Stream the history and make a champion, so that scores flow."""
     if not bench.history:
         return
     report(f"streaming {bench.history:,} calls of history")
     with Producer(list(project.contracts.values()), project.connection()) as producer:
-        for event in _until(stream, bench.history):
+        for event in history:
             producer.send(event.event, event.fields, event_id=event.event_id)
     _await_rows(project, f"features.{VIEW}", bench.history)
     report(f"training {MODEL}")
@@ -132,19 +134,6 @@ def _prepare(project: Project, stream: Iterator[Any], bench: LatencyBench, repor
     # What is measured is the time that a score takes, not how good it is.
     project.models.promote(MODEL, force=True)
     _await_rows(project, f"scores.{MODEL}", bench.history)
-
-
-def _calls(stream: Iterable[Any]) -> Iterator[Any]:
-    return (event for event in stream if event.event == EVENT)
-
-
-def _until(stream: Iterator[Any], calls: int) -> Iterator[Any]:
-    """Yield events up to and with the given number of calls; the rest stays in the stream."""
-    seen = 0
-    while seen < calls:
-        event = next(stream)
-        seen += event.event == EVENT
-        yield event
 
 
 def _await_rows(project: Project, table: str, rows: int) -> None:
