@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from headrace_ingestion.contract import Contract, FieldType
 
-from headrace_features.declaration import Over
+from headrace_features.entries import CalendarPart, Over
 from headrace_features.expressions import Compiled
 
-KernelOperation = Literal["lag", "count", "sum", "mean", "std", "min", "max", "since_last", "hour", "day_of_week"]
+KernelOperation = Literal[
+    "lag", "ago", "since_last", "count", "sum", "mean", "std", "min", "max", "range", "first", "last", "distinct",
+    "quantile", "skew", "slope", "ewma", "rarity", "group_mean", "calendar", "cyclic_sin", "cyclic_cos", "distance",
+    "travel",
+]  # fmt: skip
 ColumnType = Literal["double", "long", "int", "string", "bool"]
 
 
@@ -39,9 +44,15 @@ class KernelFeature:
         type: Type of the column.
         of: Name of the input; None where there is none.
         over: Extent of the window; None where there is none.
+        where: Name of the input that is true for the events that count; None: all of them.
         steps: Events before, for a lag.
+        ago: Time before, for a lag of time.
         exclude_current: Whether the event itself does not count.
-        zone: IANA name, for calendar parts.
+        quantile: Which one, as numerator and denominator.
+        half_life_ms: Of the weights of an `ewma`.
+        piece: Part of the event's own time.
+        zone: IANA name of its time zone.
+        place: Names of inputs: latitude and longitude, for a distance those of both places.
         hidden: Whether only expressions read it and no row shows it.
     """
 
@@ -50,10 +61,21 @@ class KernelFeature:
     type: ColumnType
     of: str | None = None
     over: Over | None = None
+    where: str | None = None
     steps: int = 0
+    ago: Over | None = None
     exclude_current: bool = False
+    quantile: tuple[int, int] = (1, 2)
+    half_life_ms: int = 0
+    piece: CalendarPart = "hour"
     zone: str = "UTC"
+    place: tuple[str, ...] = ()
     hidden: bool = False
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the inputs that it reads of events."""
+        return tuple(name for name in (self.of, self.where, *self.place) if name)
 
 
 @dataclass(frozen=True)
@@ -63,6 +85,11 @@ class ExpressionFeature:
     name: str
     type: ColumnType
     compiled: Compiled
+
+
+def longest_ms(features: Iterable[KernelFeature]) -> int:
+    """Return how far the features look back by the clock, in milliseconds; 0 when none does."""
+    return max((extent.length_ms for f in features for extent in (f.over, f.ago) if extent), default=0)
 
 
 @dataclass(frozen=True)
@@ -106,5 +133,5 @@ class View:
 
     @property
     def longest_window_ms(self) -> int:
-        """Return the length of the longest window of time, 0 when there is none."""
-        return max((f.over.length_ms for f in self.kernel if f.over), default=0)
+        """Return the length of the longest window or lag of time, 0 when there is none."""
+        return longest_ms(self.kernel)

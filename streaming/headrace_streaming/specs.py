@@ -1,73 +1,163 @@
-"""What the Java functions `kernel` and `emit` are told, as JSON; `parse` gets the codec's own `parser_spec`."""
+"""What the kernel and the Java function `emit` are told, as JSON; `parse` gets the codec's own `parser_spec`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
+from headrace_features.kinds import cyclic_period
 from headrace_features.view import Input, KernelFeature, View
 
 from headrace_streaming.topics import GroupTopics
 
-# What a window keeps of a column; the flags of WindowSpec.java.
-_SUM, _MOMENTS, _EXTREMES = 1, 2, 4
-_KEEPS = {"count": 0, "sum": _SUM, "mean": _SUM, "std": _MOMENTS | _EXTREMES, "min": _EXTREMES, "max": _EXTREMES}
+# What an aggregate keeps of a column; the flags of WindowSpec.java.
+_SUM, _MOMENTS, _EXTREMES, _CUBES, _SLOPE, _DECAY = 1, 2, 4, 8, 16, 32
+_KEEPS = {
+    "count": 0, "sum": _SUM, "mean": _SUM, "std": _MOMENTS | _EXTREMES, "min": _EXTREMES, "max": _EXTREMES,
+    "range": _EXTREMES, "skew": _MOMENTS | _EXTREMES | _CUBES, "slope": _MOMENTS | _SLOPE, "ewma": _DECAY,
+}  # fmt: skip
+_OTHER_PARTS = {
+    "distinct": "values", "rarity": "values", "quantile": "ordered", "first": "ends", "last": "ends",
+    "group_mean": "groups",
+}  # fmt: skip
+_WITHOUT_HISTORY = ("calendar", "cyclic_sin", "cyclic_cos", "distance")
 
 
 def kernel_spec(view: View, inputs: tuple[Input, ...], *, passes_letters: bool) -> dict[str, Any]:
-    """Return the view as `kernel` reads it.
+    """Return the view as the kernel reads it.
 
     Args:
         view: The view.
         inputs: The inputs of all views of the job, in the order of the columns that the kernel gets.
         passes_letters: Whether this kernel, and no other of the job, passes dead letters on.
     """
-    # The state holds only what windows and lags read; the rest passes by, for the expressions.
-    held = {feature.of for feature in view.kernel if feature.of}
-    own = sorted(view.inputs, key=lambda i: i.name not in held)
-    columns = {entry.name: index for index, entry in enumerate(own)}
-    windows: dict[tuple[int, int], dict[int, int]] = {}
-    for feature in view.kernel:
-        if feature.over and feature.of:
-            window = windows.setdefault((feature.over.length_ms, feature.over.rows), {})
-            column = columns[feature.of]
-            window[column] = window.get(column, 0) | _KEEPS[feature.operation]
-    places = list(windows)
+    compiled = _Kernel(view)
+    features = [compiled.feature(feature) for feature in view.kernel]
     return {
         "key_type": view.contract.fields[view.key].type,
         "dedup_ms": view.dedup_ms,
         "retain_ms": view.retain_ms,
         "passes_letters": passes_letters,
-        "held": len(held),
-        "inputs": [{"name": entry.name, "type": entry.type, "position": inputs.index(entry)} for entry in own],
-        "windows": [
-            {"ms": ms, "rows": rows, "columns": sorted(windows[ms, rows].items())} for ms, rows in places
-        ],
-        "features": [_feature(feature, view, columns, windows, places) for feature in view.kernel],
-    }  # fmt: skip
+        "inputs": [{"name": i.name, "type": i.type, "position": inputs.index(i)} for i in view.inputs],
+        "hours_of_week": compiled.zones,
+        "lanes": [lane.as_dict() for lane in compiled.lanes.values()],
+        "features": features,
+    }
 
 
-def _feature(
-    feature: KernelFeature,
-    view: View,
-    columns: dict[str, int],
-    windows: dict[tuple[int, int], dict[int, int]],
-    places: list[tuple[int, int]],
-) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": feature.name, "operation": feature.operation, "result": feature.type}
-    if feature.of:
-        entry["column"] = columns[feature.of]
-        entry["type"] = next(i.type for i in view.inputs if i.name == feature.of)
-    if feature.over:
-        place = (feature.over.length_ms, feature.over.rows)
-        entry["window"] = places.index(place)
-        entry["slot"] = sorted(windows[place]).index(columns[feature.of or ""])
-    if feature.steps:
-        entry["steps"] = feature.steps
-    if feature.exclude_current:
-        entry["exclude_current"] = True
-    if feature.operation in ("hour", "day_of_week"):
-        entry["zone"] = feature.zone
-    return entry
+@dataclass
+class _Window:
+    """A window of a lane; its parts by what they know."""
+
+    length_ms: int
+    rows: int
+    parts: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+
+    def part(self, kind: str, column: int, keeps: int, by: int, half_life_ms: int) -> int:
+        """Return the place of the part, which also keeps what is asked for from now on."""
+        key = (kind, column, by, half_life_ms)
+        part = self.parts.setdefault(key, {"kind": kind, "column": column})
+        if kind == "aggregate":
+            part["keeps"] = part.get("keeps", 0) | keeps
+        if by >= 0:
+            part["by"] = by
+        if half_life_ms:
+            part["half_life_ms"] = half_life_ms
+        return list(self.parts).index(key)
+
+
+@dataclass
+class _Lane:
+    """The events that count for some features, and what is kept of them."""
+
+    where: int
+    columns: list[int] = field(default_factory=list)
+    windows: dict[tuple[int, int], _Window] = field(default_factory=dict)
+    lag_rows: int = 0
+    ago_ms: list[int] = field(default_factory=list)
+
+    def column(self, number: int) -> int:
+        """Return the place of an input among the columns of the lane."""
+        return _place(self.columns, number)
+
+    def as_dict(self) -> dict[str, Any]:
+        windows = [
+            {"ms": window.length_ms, "rows": window.rows, "parts": list(window.parts.values())}
+            for window in self.windows.values()
+        ]
+        return {
+            "where": self.where,
+            "columns": self.columns,
+            "windows": windows,
+            "lag_rows": self.lag_rows,
+            "ago_ms": self.ago_ms,
+        }
+
+
+class _Kernel:
+    """Goes through the features of a view once and collects its lanes."""
+
+    def __init__(self, view: View) -> None:
+        self._types = {entry.name: entry.type for entry in view.inputs}
+        self._numbers = {entry.name: index for index, entry in enumerate(view.inputs)}
+        self.zones: list[str] = []
+        self.lanes: dict[str | None, _Lane] = {}
+
+    def feature(self, feature: KernelFeature) -> dict[str, Any]:
+        """Return the feature as the kernel reads it."""
+        entry: dict[str, Any] = {"name": feature.name, "operation": feature.operation, "result": feature.type}
+        if feature.exclude_current:
+            entry["exclude_current"] = True
+        if feature.operation in _WITHOUT_HISTORY:
+            return entry | self._without_history(feature)
+        where = -1 if feature.where is None else self._numbers[feature.where]
+        lane = self.lanes.setdefault(feature.where, _Lane(where))
+        entry["lane"] = list(self.lanes).index(feature.where)
+        if feature.of:
+            entry |= {"type": self._types[feature.of], "input": self._numbers[feature.of]}
+            entry["column"] = lane.column(self._numbers[feature.of])
+        if feature.operation in ("lag", "since_last", "travel"):
+            steps = feature.steps or 1
+            # The event at hand stands in the lane, too, when they are looked up.
+            lane.lag_rows = max(lane.lag_rows, steps + 1)
+            entry["steps"] = steps
+        if feature.operation == "travel":
+            place = [self._numbers[name] for name in feature.place]
+            entry |= {"type": "double", "place": [*place, *(lane.column(number) for number in place)]}
+        if feature.ago:
+            entry["ago"] = _place(lane.ago_ms, feature.ago.length_ms)
+        if feature.over:
+            entry |= self._windowed(feature, lane, entry["column"])
+        return entry
+
+    def _without_history(self, feature: KernelFeature) -> dict[str, Any]:
+        if feature.operation == "distance":
+            return {"place": [self._numbers[name] for name in feature.place]}
+        origin, period = cyclic_period(feature.piece)
+        return {"piece": feature.piece, "zone": feature.zone, "origin": origin, "period": period}
+
+    def _windowed(self, feature: KernelFeature, lane: _Lane, column: int) -> dict[str, Any]:
+        extent = (feature.over.length_ms, feature.over.rows) if feature.over else (0, 0)
+        window = lane.windows.setdefault(extent, _Window(*extent))
+        entry: dict[str, Any] = {"window": list(lane.windows).index(extent)}
+        by = -1
+        if feature.operation == "group_mean":
+            number = len(self._numbers) + _place(self.zones, feature.zone)
+            by = lane.column(number)
+            entry["input"] = number
+        if feature.operation == "quantile":
+            entry["numerator"], entry["denominator"] = feature.quantile
+        kind = _OTHER_PARTS.get(feature.operation, "aggregate")
+        keeps = _KEEPS.get(feature.operation, 0)
+        entry["part"] = window.part(kind, column, keeps, by, feature.half_life_ms)
+        return entry
+
+
+def _place(found: list[Any], one: Any) -> int:
+    """Return the place of one in a list, at whose end it is put when it is new."""
+    if one not in found:
+        found.append(one)
+    return found.index(one)
 
 
 def emit_spec(view: View, topics: GroupTopics) -> dict[str, Any]:

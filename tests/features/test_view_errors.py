@@ -61,13 +61,6 @@ CASES: dict[str, tuple[str, str, str]] = {
         "  given:   name, source, key, derive, features\n"
         "  try:     ttl: …",
     ),
-    "an unknown statistic": (
-        "take: [count, mean]",
-        "take: [count, median]",
-        "features/subscriber.yaml line 8: 'features.1.window.take.1' is 'median'\n"
-        "  allowed:  count, sum, mean, std, min, max\n"
-        "  try:      mean",
-    ),
     "a name declared twice": (
         "steps: [1, 2]",
         "steps: [1, 1]",
@@ -146,7 +139,8 @@ CASES: dict[str, tuple[str, str, str]] = {
         "- calendar:",
         "- calender:",
         "features/subscriber.yaml line 9: 'calender' is not a known field of a feature\n"
-        "  fields:  lag, window, zscore, since_last, calendar, expression\n"
+        "  fields:  lag, window, ratio, zscore, fences, outlier, rarity, baseline, since_last, calendar, distance, "
+        "travel, expression\n"
         "  try:     calendar",
     ),
     "a derived value with the name of a field": (
@@ -169,6 +163,123 @@ CASES: dict[str, tuple[str, str, str]] = {
         "features/subscriber.yaml line 11: '24 hours' is not a duration\n"
         "  units:  ms, s, m, h, d\n"
         "  try:    a whole number and a unit, such as 5m",
+    ),
+    "an unknown statistic": (
+        "take: [count, mean]",
+        "take: [count, avg]",
+        "features/subscriber.yaml line 8: a window does not take 'avg'\n"
+        "  statistics:  count, sum, mean, std, min, max, range, first, last, distinct, median, skew, slope, ewma\n"
+        "  quantiles:   p50, p95, p99.9\n"
+        "  try:         mean",
+    ),
+    "an impossible quantile": (
+        "take: [count, mean]",
+        "take: [count, {quantile: 1.5}]",
+        "features/subscriber.yaml line 8: 1.5 is not a quantile\n"
+        "  expected:  a number between 0 and 1, such as 0.95\n"
+        "  try:       quantile: [0.5, 0.95]",
+    ),
+    "a decay without a half-life": (
+        "take: [count, mean]",
+        "take: [count, mean, ewma]",
+        "features/subscriber.yaml line 8: 'ewma' and 'half_life' go together\n"
+        "  take:  count, mean, ewma\n"
+        "  try:   half_life: 10m",
+    ),
+    "a half-life that is too short": (
+        "take: [count, mean]",
+        "take: [count, mean, ewma], half_life: 1ms",
+        "features/subscriber.yaml line 8: 'ewma' over 5m does not fit its half-life\n"
+        "  expected:  a window of time that is at most 256 half-lives long\n"
+        "  try:       over: 1h with half_life: 10m",
+    ),
+    "a lag that looks nowhere": (
+        "- lag: {of: duration_s, steps: [1, 2]}",
+        "- lag: {of: duration_s}",
+        "features/subscriber.yaml line 7: a lag has neither 'steps' nor 'ago'\n  of:   duration_s\n  try:  steps: [1]",
+    ),
+    "a lag of rows ago": (
+        "- lag: {of: duration_s, steps: [1, 2]}",
+        "- lag: {of: duration_s, steps: [1, 2], ago: 5 rows}",
+        "features/subscriber.yaml line 7: 'ago' is a length of time, not a number of rows\n"
+        "  try:  steps: [1], or ago: 24h",
+    ),
+    "a filter that is no condition": (
+        "take: [count, mean]",
+        "take: [count, mean], where: duration_s + 1",
+        "features/subscriber.yaml line 8: 'where' is a double, where a condition is expected\n"
+        "  where:  duration_s + 1\n"
+        "  try:    where: amount > 100",
+    ),
+    "a filter without a name": (
+        "take: [count, mean]",
+        "take: [count, mean], where: duration_s > 10",
+        "features/subscriber.yaml line 8: 'where' is more than a name, so the columns need one\n"
+        "  where:  duration_s > 10\n"
+        "  try:    suffix: large",
+    ),
+    "a filter on what does not exist": (
+        "take: [count, mean]",
+        "take: [count, mean], where: cuontry = 'NO', suffix: no",
+        "features/subscriber.yaml line 8: 'where' reads 'cuontry', which does not exist here\n"
+        "  exist:  subscriber_id, duration_s, home_country, country, abroad\n"
+        "  try:    country",
+    ),
+    "a suffix for two filters": (
+        "- lag: {of: duration_s, steps: [1, 2]}",
+        "- lag: {of: duration_s, steps: [1, 2], where: duration_s > 1, suffix: a}\n"
+        "  - since_last: {where: duration_s > 2, suffix: a}",
+        "features/subscriber.yaml line 8: the suffix 'a' stands for two conditions\n"
+        "  first:   duration_s > 1\n"
+        "  second:  duration_s > 2\n"
+        "  try:     another suffix",
+    ),
+    "an outlier without a window": (
+        "- calendar: {take: [hour], zone: UTC}",
+        "- calendar: {take: [hour], zone: UTC}\n  - outlier: {of: duration_s, policy: flag}",
+        "features/subscriber.yaml line 10: an outlier has no window to judge by\n  policy:  flag\n  try:     over: 24h",
+    ),
+    "a place that is a text": (
+        "- calendar: {take: [hour], zone: UTC}",
+        "- calendar: {take: [hour], zone: UTC}\n  - travel: {place: [country, duration_s]}",
+        "features/subscriber.yaml line 10: a place reads 'country', which is a string\n"
+        "  types:   double\n"
+        "  fields:  duration_s\n"
+        "  try:     place: [lat, lon]",
+    ),
+    "a place of one value": (
+        "- calendar: {take: [hour], zone: UTC}",
+        "- calendar: {take: [hour], zone: UTC}\n  - travel: {place: [duration_s]}",
+        "features/subscriber.yaml line 10: ['duration_s'] is not a place\n"
+        "  expected:  names of a latitude and a longitude, in degrees\n"
+        "  try:       [lat, lon]",
+    ),
+    "an unknown time zone of a baseline": (
+        "- calendar: {take: [hour], zone: UTC}",
+        "- calendar: {take: [hour], zone: UTC}\n  - baseline: {of: duration_s, over: 28d, zone: Europe/Olso}",
+        "features/subscriber.yaml line 10: 'Europe/Olso' is not a time zone\n"
+        "  expected:  a name of the IANA database\n"
+        "  try:       Europe/Oslo",
+    ),
+    "a ratio of ewma": (
+        "- calendar: {take: [hour], zone: UTC}",
+        "- calendar: {take: [hour], zone: UTC}\n  - ratio: {of: duration_s, take: ewma, over: 1h, per: 24h}",
+        "features/subscriber.yaml line 10: a ratio does not take 'ewma'\n  try:  take: mean",
+    ),
+    "the difference of a text": (
+        "- lag: {of: duration_s, steps: [1, 2]}",
+        "- lag: {of: country, steps: 1, take: difference}",
+        "features/subscriber.yaml line 7: the difference or ratio of a lag reads 'country', which is a string\n"
+        "  types:   int, long, double, bool\n"
+        "  fields:  duration_s, abroad\n"
+        "  try:     of: duration_s",
+    ),
+    "a cyclic derive": (
+        "abroad: country <> home_country",
+        "abroad: NOT foreign\n  foreign: NOT abroad",
+        "features/subscriber.yaml line 5: derive 'abroad' reads '\"foreign\"', which does not exist here\n"
+        "  exist:  subscriber_id, duration_s, home_country, country\n"
+        "  later:  abroad, foreign",
     ),
 }
 

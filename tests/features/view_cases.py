@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -31,6 +32,8 @@ READING = Contract.model_validate(
             "i": {"type": "int", "required": False},
             "b": {"type": "bool", "required": False},
             "s": {"type": "string", "required": False},
+            "lat": {"type": "double", "required": False},
+            "lon": {"type": "double", "required": False},
         },
     }
 )
@@ -40,7 +43,7 @@ _ARROW = pa.schema(
         ("_key", pa.string()), ("event_id", pa.string()), ("_partition", pa.int32()), ("_offset", pa.int64()),
         ("event_time_ms", pa.int64()), ("ingested_at_ms", pa.int64()), ("_f_series", pa.string()),
         ("_f_at", pa.timestamp("us", "UTC")), ("_f_x", pa.float64()), ("_f_n", pa.int64()), ("_f_i", pa.int32()),
-        ("_f_b", pa.bool_()), ("_f_s", pa.string()),
+        ("_f_b", pa.bool_()), ("_f_s", pa.string()), ("_f_lat", pa.float64()), ("_f_lon", pa.float64()),
     ]
 )  # fmt: skip
 
@@ -103,7 +106,28 @@ EXPRESSIONS: dict[str, tuple[str, Expression]] = {
 _BASE_WINDOW = {"window": {"of": ["x"], "over": ["100ms", "1s"], "take": ["count", "sum", "mean", "std"]}}
 
 _OVERS = st.sampled_from(["1ms", "10ms", "100ms", "1s", "3s", "1 rows", "2 rows", "7 rows", "40 rows"])
-_STATISTICS = st.sampled_from(["count", "sum", "mean", "std", "min", "max"])
+_STATISTICS = st.sampled_from(
+    [
+        "count",
+        "sum",
+        "mean",
+        "std",
+        "min",
+        "max",
+        "range",
+        "first",
+        "last",
+        "distinct",
+        "median",
+        "p25",
+        "p99.9",
+        "skew",
+        "slope",
+    ]
+)
+_OF_TEXT = {"count", "distinct", "first", "last"}
+_PIECES = ["minute_of_day", "hour", "day_of_week", "day", "week", "day_of_year", "month", "quarter"]
+_SPANS = st.sampled_from(["1ms", "10ms", "100ms", "1s", "3s"])
 _ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"])
 
 
@@ -116,32 +140,22 @@ def declarations(draw: st.DrawFn) -> tuple[dict[str, Any], Rules]:
     """Declarations over READING without a name declared twice, and the same for the reference."""
     derived = draw(st.lists(st.sampled_from(list(DERIVED)), max_size=3, unique=True))
     numbers = ["x", "n", "i", "b", *(name for name in derived if name != "d_text")]
-    anything = [*numbers, "s", *(name for name in derived if name == "d_text")]
+    values = _Values(numbers, [*numbers, "s", *(name for name in derived if name == "d_text")])
     features: list[dict[str, Any]] = [_BASE_WINDOW] if draw(st.booleans()) else []
-    windows = draw(st.lists(st.tuples(_lists(_OVERS, 2), _lists(_STATISTICS, 3), st.booleans()), max_size=3))
-    taken = {
-        (of, over, take, False)
-        for part in features
-        for of in ["x"]
-        for over in part["window"]["over"]
-        for take in part["window"]["take"]
-    }
-    for overs, takes, exclude in windows:
-        of = draw(st.sampled_from(numbers if takes != ["count"] else anything))
-        wanted = {(of, over, take, exclude) for over in overs for take in takes}
-        if wanted & taken:
-            continue
-        taken |= wanted
-        features.append({"window": {"of": [of], "over": overs, "take": takes, "exclude_current": exclude}})
-    if draw(st.booleans()):
-        features.append(
-            {"lag": {"of": draw(_lists(st.sampled_from(anything), 3)), "steps": draw(_lists(st.integers(1, 5), 2))}}
-        )
-    if draw(st.booleans()):
-        features.append({"zscore": {"of": [draw(st.sampled_from(numbers))], "over": draw(_lists(_OVERS, 2))}})
-    if draw(st.booleans()):
-        features.append({"calendar": {"take": ["hour", "day_of_week"], "zone": draw(_ZONES)}})
-    if draw(st.booleans()) or not features:
+    filters = st.sampled_from([None, None, "b", *(name for name in derived if name == "d_bool")])
+    taken = {(of, over, take, False, None) for of in ["x"] for over in ["100ms", "1s"] for take in _BASE_TAKEN}
+    for _ in range(draw(st.integers(0, 3))):
+        window = draw(_windows(values, filters))
+        of, where = window["of"][0], window.get("where")
+        wanted = {
+            (of, over, take, window["exclude_current"], where) for over in window["over"] for take in window["take"]
+        }
+        if not wanted & taken:
+            taken |= wanted
+            features.append({"window": window})
+    for kind in draw(st.lists(st.sampled_from(list(_OTHERS)), max_size=5, unique=True)):
+        features.append({kind: draw(_OTHERS[kind](values, filters))})
+    if not features:
         features.append({"since_last": {}})
     names = list(EXPRESSIONS) if features[0] is _BASE_WINDOW else ["e_input", "e_whole", "e_same", "e_case"]
     chosen = draw(st.lists(st.sampled_from(names), max_size=4, unique=True))
@@ -167,6 +181,86 @@ def declarations(draw: st.DrawFn) -> tuple[dict[str, Any], Rules]:
         {name: EXPRESSIONS[name][1] for name in chosen},
     )
     return declaration, rules
+
+
+@dataclass(frozen=True)
+class _Values:
+    """What features may read: numbers, and all values."""
+
+    numbers: list[str]
+    all: list[str]
+
+
+_Filters = st.SearchStrategy[str | None]
+_BASE_TAKEN = ["count", "sum", "mean", "std"]
+
+
+def _filtered(part: dict[str, Any], where: str | None) -> dict[str, Any]:
+    return part | ({"where": where} if where else {})
+
+
+@st.composite
+def _windows(draw: st.DrawFn, values: _Values, filters: _Filters) -> dict[str, Any]:
+    takes = draw(_lists(_STATISTICS, 4))
+    of = draw(st.sampled_from(values.all if set(takes) <= _OF_TEXT else values.numbers))
+    part = {"of": [of], "over": draw(_lists(_OVERS, 2)), "take": takes, "exclude_current": draw(st.booleans())}
+    if of in values.numbers and draw(st.integers(0, 3)) == 0:
+        part |= {
+            "over": draw(_lists(_SPANS, 2)),
+            "take": [*takes, "ewma"],
+            "half_life": draw(st.sampled_from(["50ms", "1s"])),
+        }
+    return _filtered(part, draw(filters))
+
+
+@st.composite
+def _lags(draw: st.DrawFn, values: _Values, filters: _Filters) -> dict[str, Any]:
+    take = draw(_lists(st.sampled_from(["value", "difference", "ratio"]), 3))
+    of = draw(_lists(st.sampled_from(values.all if take == ["value"] else values.numbers), 2))
+    part: dict[str, Any] = {"of": of, "take": take}
+    if draw(st.booleans()):
+        part["steps"] = draw(_lists(st.integers(1, 5), 2))
+    if "steps" not in part or draw(st.booleans()):
+        part["ago"] = draw(_lists(_SPANS, 2))
+    return _filtered(part, draw(filters))
+
+
+def _over_values(
+    of: str, **more: st.SearchStrategy[Any]
+) -> Callable[[_Values, _Filters], st.SearchStrategy[dict[str, Any]]]:
+    """Return a strategy of entries that have `of` and `over`, and further keys."""
+
+    @st.composite
+    def entry(draw: st.DrawFn, values: _Values, filters: _Filters) -> dict[str, Any]:
+        part = {"of": [draw(st.sampled_from(getattr(values, of)))], "over": draw(_lists(_OVERS, 2))}
+        part |= {name: draw(strategy) for name, strategy in more.items()}
+        return _filtered(part, draw(filters))
+
+    return entry
+
+
+@st.composite
+def _calendars(draw: st.DrawFn, values: _Values, filters: _Filters) -> dict[str, Any]:
+    return {"take": draw(_lists(st.sampled_from(_PIECES), 8)), "zone": draw(_ZONES), "cyclic": draw(st.booleans())}
+
+
+_OTHERS: dict[str, Callable[[_Values, _Filters], st.SearchStrategy[dict[str, Any]]]] = {
+    "lag": _lags,
+    "zscore": _over_values("numbers"),
+    "fences": _over_values("numbers", k=st.sampled_from([1.5, 3.0])),
+    "outlier": _over_values("numbers", policy=_lists(st.sampled_from(["flag", "cap", "log"]), 3)),
+    "rarity": _over_values("all"),
+    "baseline": _over_values("numbers", zone=_ZONES),
+    "ratio": _over_values(
+        "numbers",
+        take=_lists(st.sampled_from(["count", "sum", "mean", "max", "median"]), 2),
+        per=st.just(["7 rows", "3s"]),
+    ),
+    "since_last": lambda values, filters: filters.map(lambda where: _filtered({}, where)),
+    "calendar": _calendars,
+    "distance": lambda values, filters: st.just({"name": "apart_km", "from": ["lat", "lon"], "to": ["lon", "lat"]}),
+    "travel": lambda values, filters: st.just({"place": ["lat", "lon"]}),
+}
 
 
 _STEPS_MS = (
@@ -198,6 +292,8 @@ def make_events(seed: int, count: int, keys: int) -> list[Event]:
             "i": random.choice([None, *range(-3, 9)]),
             "b": random.choice([None, True, False]),
             "s": random.choice(_STRINGS),
+            "lat": random.choice([None, 0.0, 59.9139, random.uniform(-90, 90)]),
+            "lon": random.choice([None, 10.7522, 10.7523, random.uniform(-180, 180)]),
         }
         events.append(Event(key, event_id, offset, times[key], values))
     return events

@@ -4,14 +4,28 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from headrace_features.duckdb_compiler import CompiledSql
 from headrace_features.view import ExpressionFeature, View
 from reference import Row
 
+INEXACT = {
+    "sum", "mean", "std", "skew", "slope", "ewma", "group_mean", "cyclic_sin", "cyclic_cos", "distance", "travel",
+}  # fmt: skip
 
-def check_values(expected: Row, got: Mapping[str, Any], view: View) -> None:
+
+def check_values(
+    expected: Row, got: Mapping[str, Any], view: View, twin: Mapping[str, Any], compiled: CompiledSql
+) -> None:
     """Fail unless every column is the expected one: exactly, or within its tolerance.
 
-    A column that follows from sums has the tolerance of the reference; a comparison of two such sums may go either way.
+    A column that follows from sums is compared with DuckDB's, within the bound that `verify` allows it.
+
+    Args:
+        expected: The row of the reference.
+        got: That of the engine.
+        view: The view.
+        twin: That of DuckDB, with bounds.
+        compiled: DuckDB's statement.
     """
     inexact = {name for name, wanted in expected.columns.items() if wanted.tolerance > 0}
     for column in view.columns:
@@ -19,10 +33,17 @@ def check_values(expected: Row, got: Mapping[str, Any], view: View) -> None:
         place = f"{view.name}.{column.name} at offset {expected.event.offset}"
         where = f"{place}: {value!r}, reference {wanted.value!r} ± {wanted.tolerance}"
         if isinstance(column, ExpressionFeature) and _follows_from(column, inexact, view):
-            assert type(value) is type(wanted.value) or value is None or wanted.value is None, where
-            if isinstance(value, float) and isinstance(wanted.value, float) and math.isfinite(wanted.value):
-                scale = max(1.0, abs(value), abs(wanted.value))
-                assert wanted.tolerance > 0 or abs(value - wanted.value) <= 1e-6 * scale, where
+            other, bound = twin[column.name], twin.get(compiled.bounds.get(column.name, "")) or 0.0
+            if not math.isfinite(bound):
+                continue
+            where += f", DuckDB {other!r} ± {bound}"
+            if isinstance(value, float) and isinstance(other, float):
+                assert abs(value - other) <= bound, where
+            else:
+                assert (value, type(value)) == (other, type(other)), where
+        elif wanted.tolerance == math.inf:
+            # Beyond what numbers of this size can say.
+            assert value is None or isinstance(value, float), where
         elif isinstance(wanted.value, float) and value is not None:
             assert abs(value - wanted.value) <= wanted.tolerance, where
         else:
@@ -30,5 +51,9 @@ def check_values(expected: Row, got: Mapping[str, Any], view: View) -> None:
 
 
 def _follows_from(column: ExpressionFeature, inexact: set[str], view: View) -> bool:
-    kernel = {feature.name for feature in view.kernel if feature.operation in ("sum", "mean", "std")}
-    return bool(column.compiled.reads & (inexact | kernel | {"e_least", "e_ratio", "e_spread"}))
+    kernel = {feature.name for feature in view.kernel if feature.operation in INEXACT}
+    reads = column.compiled.reads
+    expressions = {c.name: c for c in view.columns if isinstance(c, ExpressionFeature)}
+    return bool(reads & (inexact | kernel)) or any(
+        _follows_from(expressions[name], inexact, view) for name in reads & expressions.keys()
+    )

@@ -1,47 +1,84 @@
 package headrace;
 
 /**
- * The statistics of one column in one window: of every suffix of the front part, and of the back part.
+ * Statistics of one column in one window that can be merged: of every suffix of the front part, and of the back part.
  *
- * <p>Variance is merged as (n, mean, M2) after Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for
- * Computing Sample Variances" (1979): stable where a sum of squares is not.
+ * <p>Central moments are merged after Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+ * Variances" (1979), the third one and the co-moment with time after Pébay, "Formulas for Robust, One-Pass Parallel Computation of
+ * Covariances and Arbitrary-Order Statistical Moments" (2008): stable where sums of powers are not.
  */
-final class Aggregate {
+final class Aggregate implements Part {
+    private static final long UNSET = Long.MIN_VALUE;
     private final int keeps;
     private final int column;
     private final boolean isDouble;
+    private final double halfLifeMs;
     private long base;
     private int[] counts = new int[0];
-    private double[] sums;
-    private double[] means;
-    private double[] squares;
+    /** By what is kept; null where it is not. */
+    private final double[][] suffixes = new double[FIGURES][];
+
     private long[] minima;
     private long[] maxima;
-    // The back part; after merge(), the whole window.
+    // The back part.
     private int backCount;
-    private double backSum;
-    private double backMean;
-    private double backSquares;
+    private final double[] back = new double[FIGURES];
     private long backMinimum;
     private long backMaximum;
+    private long backClock;
+    /** Times count from here, so that they are small. */
+    private long anchor = UNSET;
+    /** Clock of the newest row of the front part. */
+    private long frontClock;
+
     private boolean isMerged;
     private long mergedFrom;
+    // The whole window; after merge().
     int count;
-    double sum;
-    double mean;
-    double squared;
+    private final double[] all = new double[FIGURES];
     long minimum;
     long maximum;
 
-    Aggregate(int keeps, int column, Kind kind) {
+    private static final int SUM = 0;
+    private static final int MEAN = 1;
+    private static final int SQUARES = 2;
+    private static final int CUBES = 3;
+    private static final int TIME_MEAN = 4;
+    private static final int TIME_SQUARES = 5;
+    private static final int TIME_PRODUCTS = 6;
+    private static final int WEIGHTED = 7;
+    private static final int WEIGHTS = 8;
+    private static final int FIGURES = 9;
+    /** Which flag asks for a figure. */
+    private static final int[] NEEDED_BY = {
+        WindowSpec.SUM,
+        WindowSpec.MOMENTS,
+        WindowSpec.MOMENTS,
+        WindowSpec.CUBES,
+        WindowSpec.SLOPE,
+        WindowSpec.SLOPE,
+        WindowSpec.SLOPE,
+        WindowSpec.DECAY,
+        WindowSpec.DECAY
+    };
+
+    Aggregate(int keeps, int column, Kind kind, long halfLifeMs) {
         this.keeps = keeps;
         this.column = column;
         this.isDouble = kind == Kind.DOUBLE;
+        this.halfLifeMs = halfLifeMs;
     }
 
-    long bytes() {
-        long arrays = 1 + Integer.bitCount(keeps & ~WindowSpec.SUM) * 2L + (keeps & WindowSpec.SUM);
-        return 128 + counts.length * 8 * arrays;
+    private boolean keeps(int flag) {
+        return (keeps & flag) != 0;
+    }
+
+    @Override
+    public long bytes() {
+        long arrays = 1;
+        for (double[] figure : suffixes) if (figure != null) arrays += 2;
+        if (minima != null) arrays += 4;
+        return 300 + counts.length * 4 * arrays;
     }
 
     private double real(long bits) {
@@ -52,41 +89,84 @@ final class Aggregate {
         return isDouble ? Double.longBitsToDouble(a) < Double.longBitsToDouble(b) : a < b;
     }
 
-    void add(Log log, long position) {
+    /** Share that is left of a weight after some time. */
+    private double decay(long ms) {
+        return Math.pow(2, -ms / halfLifeMs);
+    }
+
+    @Override
+    public void added(Log log, long position) {
         isMerged = false;
         if (log.isNull(position, column)) return;
         backCount++;
         if (keeps == 0) return;
         long bits = log.number(position, column);
         double x = real(bits);
-        backSum += x;
-        if ((keeps & WindowSpec.MOMENTS) != 0) {
-            double delta = x - backMean;
-            backMean += delta / backCount;
-            backSquares += delta * (x - backMean);
-        }
-        if ((keeps & WindowSpec.EXTREMES) != 0) {
+        long clock = log.clock(position);
+        back[SUM] += x;
+        if (keeps(WindowSpec.SLOPE)) addTime(clock, x - back[MEAN]);
+        if (keeps(WindowSpec.MOMENTS)) addMoments(x);
+        if (keeps(WindowSpec.EXTREMES)) {
             if (backCount == 1 || less(bits, backMinimum)) backMinimum = bits;
             if (backCount == 1 || less(backMaximum, bits)) backMaximum = bits;
         }
+        if (keeps(WindowSpec.DECAY)) {
+            double left = backCount == 1 ? 0 : decay(clock - backClock);
+            back[WEIGHTED] = back[WEIGHTED] * left + x;
+            back[WEIGHTS] = back[WEIGHTS] * left + 1;
+        }
+        backClock = clock;
+    }
+
+    @Override
+    public void removed(Log log, long position) {
+        // The suffix that is looked at follows from where the window begins.
+    }
+
+    private void addMoments(double x) {
+        double n = backCount;
+        double delta = x - back[MEAN];
+        double step = delta / n;
+        double term = delta * step * (n - 1);
+        if (keeps(WindowSpec.CUBES)) back[CUBES] += term * step * (n - 2) - 3 * step * back[SQUARES];
+        back[MEAN] += step;
+        back[SQUARES] += delta * (x - back[MEAN]);
+    }
+
+    /** Takes the deviation of the value from the mean of those before it; called before that mean moves. */
+    private void addTime(long clock, double deviation) {
+        if (anchor == UNSET) anchor = clock;
+        double t = (clock - anchor) / 1000.0;
+        double n = backCount;
+        double delta = t - back[TIME_MEAN];
+        back[TIME_MEAN] += delta / n;
+        back[TIME_SQUARES] += delta * (t - back[TIME_MEAN]);
+        back[TIME_PRODUCTS] += delta * deviation * (n - 1) / n;
     }
 
     /** Makes every suffix of [from, to) anew and empties the back part. */
-    void turn(Log log, long from, long to) {
+    @Override
+    public void turned(Log log, long from, long to) {
         base = from;
         int size = (int) (to - from);
         allocate(size);
         clearBack();
+        anchor = size == 0 ? UNSET : log.clock(from);
+        frontClock = size == 0 ? 0 : log.clock(to - 1);
         // The suffixes grow from the newest to the oldest with the same steps as the back part grows forward.
         for (int i = size - 1; i >= 0; i--) {
-            add(log, from + i);
-            counts[i] = backCount;
-            if ((keeps & WindowSpec.SUM) != 0) sums[i] = backSum;
-            if ((keeps & WindowSpec.MOMENTS) != 0) {
-                means[i] = backMean;
-                squares[i] = backSquares;
+            double weighted = back[WEIGHTED];
+            double weights = back[WEIGHTS];
+            added(log, from + i);
+            if (keeps(WindowSpec.DECAY) && !log.isNull(from + i, column)) {
+                // Weights fall with the distance from the newest row of this part.
+                double weight = decay(frontClock - log.clock(from + i));
+                back[WEIGHTED] = weighted + weight * real(log.number(from + i, column));
+                back[WEIGHTS] = weights + weight;
             }
-            if ((keeps & WindowSpec.EXTREMES) != 0) {
+            counts[i] = backCount;
+            for (int f = 0; f < FIGURES; f++) if (suffixes[f] != null) suffixes[f][i] = back[f];
+            if (minima != null) {
                 minima[i] = backMinimum;
                 maxima[i] = backMaximum;
             }
@@ -97,12 +177,8 @@ final class Aggregate {
     private void allocate(int size) {
         if (counts.length >= size && counts.length <= 4 * size + 16) return;
         counts = new int[size];
-        if ((keeps & WindowSpec.SUM) != 0) sums = new double[size];
-        if ((keeps & WindowSpec.MOMENTS) != 0) {
-            means = new double[size];
-            squares = new double[size];
-        }
-        if ((keeps & WindowSpec.EXTREMES) != 0) {
+        for (int f = 0; f < FIGURES; f++) if (keeps(NEEDED_BY[f])) suffixes[f] = new double[size];
+        if (keeps(WindowSpec.EXTREMES)) {
             minima = new long[size];
             maxima = new long[size];
         }
@@ -111,45 +187,89 @@ final class Aggregate {
     private void clearBack() {
         isMerged = false;
         backCount = 0;
-        backSum = 0;
-        backMean = 0;
-        backSquares = 0;
+        java.util.Arrays.fill(back, 0);
     }
 
-    /** Sets the public figures to those of [from, the newest event]; several features ask for the same. */
+    /** Sets the figures to those of [from, the newest event]; several features ask for the same. */
     void merge(long from, long middle) {
         if (isMerged && mergedFrom == from) return;
         isMerged = true;
         mergedFrom = from;
         count = backCount;
-        sum = backSum;
-        mean = backMean;
-        squared = backSquares;
+        System.arraycopy(back, 0, all, 0, FIGURES);
         minimum = backMinimum;
         maximum = backMaximum;
         if (from >= middle) return;
         int i = (int) (from - base);
         int n = counts[i];
         if (n == 0) return;
-        if ((keeps & WindowSpec.SUM) != 0) sum += sums[i];
-        if ((keeps & WindowSpec.MOMENTS) != 0) mergeMoments(n, means[i], squares[i]);
-        if ((keeps & WindowSpec.EXTREMES) != 0) {
+        if (keeps(WindowSpec.SUM)) all[SUM] += suffixes[SUM][i];
+        if (keeps(WindowSpec.MOMENTS)) mergeMoments(n, i);
+        if (keeps(WindowSpec.EXTREMES)) {
             if (count == 0 || less(minima[i], minimum)) minimum = minima[i];
             if (count == 0 || less(maximum, maxima[i])) maximum = maxima[i];
         }
         count += n;
     }
 
-    private void mergeMoments(int n, double otherMean, double otherSquares) {
-        double total = (double) count + n;
-        double delta = otherMean - mean;
-        mean = count == 0 ? otherMean : mean + delta * (n / total);
-        squared = count == 0 ? otherSquares : squared + otherSquares + delta * delta * (count * (double) n / total);
+    private void mergeMoments(int n, int i) {
+        double a = count;
+        double b = n;
+        double total = a + b;
+        double delta = suffixes[MEAN][i] - all[MEAN];
+        if (keeps(WindowSpec.SLOPE)) {
+            double time = suffixes[TIME_MEAN][i] - all[TIME_MEAN];
+            double share = a * b / total;
+            all[TIME_PRODUCTS] += suffixes[TIME_PRODUCTS][i] + time * delta * share;
+            all[TIME_SQUARES] += suffixes[TIME_SQUARES][i] + time * time * share;
+        }
+        if (keeps(WindowSpec.CUBES)) {
+            double squares = suffixes[SQUARES][i];
+            all[CUBES] += suffixes[CUBES][i]
+                    + delta * delta * delta * a * b * (a - b) / (total * total)
+                    + 3 * delta * (a * squares - b * all[SQUARES]) / total;
+        }
+        all[SQUARES] = count == 0 ? suffixes[SQUARES][i] : all[SQUARES] + suffixes[SQUARES][i] + delta * delta * (a * b / total);
+        all[MEAN] = count == 0 ? suffixes[MEAN][i] : all[MEAN] + delta * (b / total);
+    }
+
+    double sum() {
+        return all[SUM];
     }
 
     /** Population standard deviation: zero if and only if the smallest value is the largest. */
     double deviation() {
         if (minimum == maximum || !less(minimum, maximum)) return 0.0;
-        return Math.max(Math.sqrt(Math.max(squared, 0) / count), Double.MIN_VALUE);
+        return Math.max(Math.sqrt(Math.max(all[SQUARES], 0) / count), Double.MIN_VALUE);
+    }
+
+    /** Population skewness m3 / m2^1.5; null of fewer than three values or of equal ones. */
+    Double skewness() {
+        if (count < 3 || minimum == maximum || !less(minimum, maximum)) return null;
+        double variance = all[SQUARES] / count;
+        double skewness = all[CUBES] / count / (variance * Math.sqrt(variance));
+        return Double.isFinite(skewness) ? skewness : null;
+    }
+
+    /** Least-squares slope a second of the clock; null where all values have the same clock. */
+    Double slope() {
+        if (count < 2 || !(all[TIME_SQUARES] > 0)) return null;
+        return all[TIME_PRODUCTS] / all[TIME_SQUARES];
+    }
+
+    /** Mean whose weights halve with every half-life of age at {@code clock}; null of no values. */
+    Double decayedMean(long from, long middle, long clock) {
+        if (count == 0) return null;
+        // Weights fall on both sides from the newest row of each part, hence none can overflow.
+        double left = backCount == 0 ? 0 : decay(clock - backClock);
+        double weighted = back[WEIGHTED] * left;
+        double weights = back[WEIGHTS] * left;
+        if (from < middle) {
+            int i = (int) (from - base);
+            double front = decay(clock - frontClock);
+            weighted += suffixes[WEIGHTED][i] * front;
+            weights += suffixes[WEIGHTS][i] * front;
+        }
+        return weights == 0 ? null : (Double) (weighted / weights);
     }
 }

@@ -1,110 +1,182 @@
 package headrace;
 
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
-import java.time.Instant;
 import java.time.ZoneId;
-import java.time.ZoneOffset;
-import java.time.zone.ZoneRules;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.table.data.StringData;
 
-/** One feature that the kernel computes; expressions over features are SQL, after the kernel. */
+/** One column that the kernel computes. */
 final class Feature {
-    enum Operation {
-        LAG,
-        COUNT,
-        SUM,
-        MEAN,
-        STD,
-        MIN,
-        MAX,
-        SINCE_LAST,
-        HOUR,
-        DAY_OF_WEEK
-    }
-
-    private static final long DAY_MS = 86_400_000L;
-    final Operation operation;
+    private static final double EARTH_RADIUS_KM = 6371.0088;
+    private final String operation;
+    /** Whether it is computed before the event at hand is added. */
     final boolean excludeCurrent;
-    final int steps;
-    private final int column;
-    private final Kind kind;
-    private final int window;
-    private final int slot;
-    private final ZoneRules zone;
 
-    private Feature(
-            Operation operation, boolean excludeCurrent, int steps, int column, Kind kind, int window, int slot, ZoneRules zone) {
-        this.operation = operation;
-        this.excludeCurrent = excludeCurrent;
-        this.steps = steps;
-        this.column = column;
-        this.kind = kind;
-        this.window = window;
-        this.slot = slot;
-        this.zone = zone;
+    private final int lane;
+    private final int window;
+    private final int part;
+    private final int steps;
+    private final int ago;
+    private final int column;
+    private final int input;
+    private final Kind kind;
+    private final long numerator;
+    private final long denominator;
+    private final String piece;
+    private final double period;
+    private final double origin;
+    private final LocalTime zone;
+    private final int[] place;
+
+    private Feature(JsonNode node) {
+        operation = node.get("operation").asText();
+        excludeCurrent = node.path("exclude_current").asBoolean(false);
+        lane = node.path("lane").asInt(-1);
+        window = node.path("window").asInt(-1);
+        part = node.path("part").asInt(-1);
+        steps = node.path("steps").asInt(0);
+        ago = node.path("ago").asInt(-1);
+        column = node.path("column").asInt(-1);
+        input = node.path("input").asInt(-1);
+        kind = Kind.of(node.path("type").asText("long"));
+        numerator = node.path("numerator").asLong();
+        denominator = node.path("denominator").asLong(1);
+        piece = node.path("piece").asText();
+        period = node.path("period").asDouble(1);
+        origin = node.path("origin").asDouble(0);
+        zone = new LocalTime(ZoneId.of(node.path("zone").asText("UTC")));
+        place = new int[node.path("place").size()];
+        for (int i = 0; i < place.length; i++) place[i] = node.get("place").get(i).asInt();
     }
 
     static Feature parse(JsonNode node) {
-        ZoneId zone = ZoneId.of(node.path("zone").asText("UTC"));
-        return new Feature(
-                Operation.valueOf(node.get("operation").asText().toUpperCase(java.util.Locale.ROOT)),
-                node.path("exclude_current").asBoolean(false),
-                node.path("steps").asInt(0),
-                node.path("column").asInt(-1),
-                Kind.of(node.path("type").asText("long")),
-                node.path("window").asInt(-1),
-                node.path("slot").asInt(-1),
-                zone.normalized() instanceof ZoneOffset ? null : zone.getRules());
+        return new Feature(node);
     }
 
-    /** Value at an event whose lane already holds it (or not yet, where the feature excludes it); null is null. */
-    Object value(Lane lane, long eventTimeMs, long sinceLastMs) {
+    /** Value at the event at hand; null is null. */
+    Object value(Lane[] lanes, Current current) {
         switch (operation) {
-            case LAG:
-                return lag(lane);
-            case SINCE_LAST:
-                return sinceLastMs < 0 ? null : (Object) (sinceLastMs / 1000.0);
-            case HOUR:
-                return Math.floorMod(local(eventTimeMs), DAY_MS) / 3_600_000L;
-            case DAY_OF_WEEK:
-                // 1970-01-01 was a Thursday; Monday is 1.
-                return Math.floorMod(Math.floorDiv(local(eventTimeMs), DAY_MS) + 3, 7L) + 1;
+            case "hour":
+            case "calendar":
+                return zone.part(piece, current.eventTimeMs);
+            case "cyclic_sin":
+                return Math.sin(angle(current));
+            case "cyclic_cos":
+                return Math.cos(angle(current));
+            case "distance":
+                return distance(current);
             default:
-                return statistic(lane.window(window));
+                return history(lanes[lane], current);
         }
     }
 
-    private long local(long eventTimeMs) {
-        if (zone == null) return eventTimeMs;
-        return eventTimeMs + zone.getOffset(Instant.ofEpochMilli(eventTimeMs)).getTotalSeconds() * 1000L;
+    private double angle(Current current) {
+        return 2 * Math.PI * (zone.part(piece, current.eventTimeMs) - origin) / period;
     }
 
-    private Object lag(Lane lane) {
-        long position = lane.log.next - 1 - steps;
-        if (position < lane.log.first || lane.log.isNull(position, column)) return null;
-        return kind == Kind.TEXT ? StringData.fromString(lane.log.text(position, column)) : number(lane.log.number(position, column));
+    private Object history(Lane lane, Current current) {
+        switch (operation) {
+            case "since_last": {
+                long position = lane.before(1);
+                return position < lane.log.first ? null : (Object) ((current.clockMs - lane.log.clock(position)) / 1000.0);
+            }
+            case "lag":
+                return held(lane.log, lane.before(steps));
+            case "ago":
+                return held(lane.log, lane.ago(ago));
+            case "travel":
+                return travel(lane, current);
+            case "distinct":
+                return (long) ((Values) lane.window(window).part(part)).different();
+            case "rarity":
+                return rarity((Values) lane.window(window).part(part), current);
+            case "quantile":
+                return ((Ordered) lane.window(window).part(part)).quantile(numerator, denominator);
+            case "first":
+                return held(lane.log, ((Ends) lane.window(window).part(part)).first());
+            case "last":
+                return held(lane.log, ((Ends) lane.window(window).part(part)).last());
+            case "group_mean":
+                return ((Groups) lane.window(window).part(part)).mean(current.numbers[input]);
+            default:
+                return statistic(lane.window(window), current);
+        }
+    }
+
+    /** Value of the row at a position; null where there is no such row. */
+    private Object held(Log log, long position) {
+        if (position < log.first || log.isNull(position, column)) return null;
+        return kind == Kind.TEXT ? StringData.fromString(log.text(position, column)) : number(log.number(position, column));
     }
 
     private Object number(long bits) {
         return kind == Kind.DOUBLE ? (Object) Double.longBitsToDouble(bits) : (Object) bits;
     }
 
-    private Object statistic(Window over) {
-        Aggregate aggregate = over.aggregates[slot];
-        aggregate.merge(over.from, over.middle);
+    private double real(long bits) {
+        return kind == Kind.DOUBLE ? Double.longBitsToDouble(bits) : (double) bits;
+    }
+
+    private Object rarity(Values values, Current current) {
+        if (current.isNull[input] || values.total() == 0) return null;
+        Object value = kind == Kind.TEXT ? current.texts[input] : (Object) current.numbers[input];
+        return (double) values.times(value) / values.total();
+    }
+
+    private Object statistic(Window over, Current current) {
+        Aggregate aggregate = over.aggregate(part);
+        boolean isEmpty = aggregate.count == 0;
         switch (operation) {
-            case COUNT:
+            case "count":
                 return (long) aggregate.count;
-            case SUM:
-                return aggregate.count == 0 ? (Object) 0.0 : (Object) aggregate.sum;
-            case MEAN:
-                return aggregate.count == 0 ? null : (Object) (aggregate.sum / aggregate.count);
-            case STD:
-                return aggregate.count == 0 ? null : (Object) aggregate.deviation();
-            case MIN:
-                return aggregate.count == 0 ? null : number(aggregate.minimum);
+            case "sum":
+                return isEmpty ? (Object) 0.0 : (Object) aggregate.sum();
+            case "mean":
+                return isEmpty ? null : (Object) (aggregate.sum() / aggregate.count);
+            case "std":
+                return isEmpty ? null : (Object) aggregate.deviation();
+            case "min":
+                return isEmpty ? null : number(aggregate.minimum);
+            case "max":
+                return isEmpty ? null : number(aggregate.maximum);
+            case "range":
+                return isEmpty ? null : (Object) (real(aggregate.maximum) - real(aggregate.minimum));
+            case "skew":
+                return aggregate.skewness();
+            case "slope":
+                return aggregate.slope();
+            case "ewma":
+                return aggregate.decayedMean(over.from, over.middle, current.clockMs);
             default:
-                return aggregate.count == 0 ? null : number(aggregate.maximum);
+                throw new IllegalArgumentException("the kernel does not know the operation '" + operation + "'");
         }
+    }
+
+    /** Kilometres between two places of the event. */
+    private Object distance(Current current) {
+        for (int one : place) if (current.isNull[one]) return null;
+        return kilometres(input(current, 0), input(current, 1), input(current, 2), input(current, 3));
+    }
+
+    private double input(Current current, int i) {
+        return Double.longBitsToDouble(current.numbers[place[i]]);
+    }
+
+    /** Kilometres from the place of the event before; the place's columns of the lane stand after its inputs. */
+    private Object travel(Lane lane, Current current) {
+        long position = lane.before(1);
+        if (position < lane.log.first || current.isNull[place[0]] || current.isNull[place[1]]) return null;
+        if (lane.log.isNull(position, place[2]) || lane.log.isNull(position, place[3])) return null;
+        double latitude = Double.longBitsToDouble(lane.log.number(position, place[2]));
+        double longitude = Double.longBitsToDouble(lane.log.number(position, place[3]));
+        return kilometres(latitude, longitude, input(current, 0), input(current, 1));
+    }
+
+    /** Great-circle distance by the haversine formula (Sinnott, "Virtues of the Haversine", 1984), in kilometres. */
+    private static Object kilometres(double latitude, double longitude, double toLatitude, double toLongitude) {
+        double south = Math.sin(Math.toRadians(toLatitude - latitude) / 2);
+        double east = Math.sin(Math.toRadians(toLongitude - longitude) / 2);
+        double a = south * south + Math.cos(Math.toRadians(latitude)) * Math.cos(Math.toRadians(toLatitude)) * east * east;
+        double kilometres = 2 * EARTH_RADIUS_KM * Math.asin(Math.min(1, Math.sqrt(a)));
+        return Double.isFinite(kilometres) ? kilometres : null;
     }
 }

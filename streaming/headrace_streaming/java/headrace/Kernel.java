@@ -26,14 +26,12 @@ final class Kernel {
 
     final KernelSpec spec;
     private final long[] id = new long[2];
-    private final long[] numbers;
-    private final String[] texts;
+    private final Current current;
     private final int width;
 
     Kernel(KernelSpec spec) {
         this.spec = spec;
-        numbers = new long[spec.types.length];
-        texts = new String[spec.lane.columns.length];
+        current = new Current(spec.types.length + spec.hoursOfWeek.length);
         width = HEAD + spec.types.length + spec.features.length;
     }
 
@@ -57,14 +55,14 @@ final class Kernel {
         if (!jumps && state.seen.contains(id[0], id[1], clock - spec.dedupMs)) {
             return head(state, input, eventId, DUPLICATE, eventTime, clock);
         }
-        if (jumps) state.nextGeneration(spec.lane);
-        long sinceLast = state.events == 0 ? -1 : clock - state.clock;
+        if (jumps) state.nextGeneration(spec.lanes);
         int outcome = !isFirst && eventTime < state.clock ? LATE_ROW : ROW;
         state.clock = clock;
-        state.events++;
         state.seen.add(id[0], id[1], clock, clock - spec.dedupMs);
         GenericRowData output = head(state, input, eventId, outcome, eventTime, clock);
-        features(state.lane, input, output, eventTime, clock, sinceLast);
+        current.eventTimeMs = eventTime;
+        current.clockMs = clock;
+        features(state.lanes, input, output);
         return output;
     }
 
@@ -83,49 +81,53 @@ final class Kernel {
         return output;
     }
 
-    private void features(Lane lane, RowData input, GenericRowData output, long eventTime, long clock, long sinceLast) {
-        long nullMask = 0;
+    private void features(Lane[] lanes, RowData input, GenericRowData output) {
         for (int i = 0; i < spec.types.length; i++) {
             Object value = take(input, LEAD + spec.positions[i], i);
+            current.isNull[i] = value == null;
             if (value != null) output.setField(HEAD + i, value);
-            else if (i < texts.length) nullMask |= 1L << i;
         }
-        lane.advance(clock);
+        for (int h = 0; h < spec.hoursOfWeek.length; h++) {
+            current.numbers[spec.types.length + h] = spec.hoursOfWeek[h].hourOfWeek(current.eventTimeMs);
+        }
+        for (Lane lane : lanes) lane.advance(current.clockMs);
+        evaluate(lanes, output, true);
+        for (Lane lane : lanes) lane.add(current);
+        evaluate(lanes, output, false);
+    }
+
+    private void evaluate(Lane[] lanes, GenericRowData output, boolean before) {
         int to = HEAD + spec.types.length;
         for (int f = 0; f < spec.features.length; f++) {
-            if (spec.features[f].excludeCurrent) output.setField(to + f, spec.features[f].value(lane, eventTime, sinceLast));
-        }
-        lane.add(clock, nullMask, numbers, texts);
-        for (int f = 0; f < spec.features.length; f++) {
-            if (!spec.features[f].excludeCurrent) output.setField(to + f, spec.features[f].value(lane, eventTime, sinceLast));
+            if (spec.features[f].excludeCurrent == before) output.setField(to + f, spec.features[f].value(lanes, current));
         }
     }
 
-    /** Reads an input into the lane's scratch and returns it as it passes on to the expressions; null is null. */
+    /** Reads an input as lanes hold it and returns it as it passes on to the expressions; null is null. */
     private Object take(RowData input, int field, int i) {
         if (input.isNullAt(field)) return null;
         switch (spec.types[i]) {
             case "string":
                 StringData text = input.getString(field);
                 // What passes by lives no longer than the row; what stays is a copy.
-                if (i < texts.length) texts[i] = text.toString();
+                if (spec.isHeld[i]) current.texts[i] = text.toString();
                 return text;
             case "double":
                 double real = input.getDouble(field);
                 // A derived value without a finite number has none.
                 if (!Double.isFinite(real)) return null;
-                numbers[i] = Double.doubleToRawLongBits(real);
+                current.numbers[i] = Double.doubleToRawLongBits(real);
                 return real;
             case "bool":
                 boolean flag = input.getBoolean(field);
-                numbers[i] = flag ? 1 : 0;
+                current.numbers[i] = flag ? 1 : 0;
                 return flag;
             case "int":
                 int small = input.getInt(field);
-                numbers[i] = small;
+                current.numbers[i] = small;
                 return small;
             default:
-                return numbers[i] = input.getLong(field);
+                return current.numbers[i] = input.getLong(field);
         }
     }
 }

@@ -91,7 +91,7 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
         if (state != null) return state;
         Object own = key.getKey(input);
         setCurrentKey(own);
-        state = KeyState.load(own, kernel.spec.lane, pieces);
+        state = KeyState.load(own, kernel.spec.lanes, pieces);
         keys.put(name, state);
         count(state);
         if (bytes > mostBytes) makeRoom(state);

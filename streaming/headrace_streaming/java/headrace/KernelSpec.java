@@ -1,11 +1,11 @@
 package headrace;
 
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.TreeMap;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 
 /** The specification of a view as the plan writes it, read once. */
 final class KernelSpec {
@@ -18,74 +18,84 @@ final class KernelSpec {
     /** Where each input stands among the inputs of all views. */
     final int[] positions;
 
-    /** Contract types of the inputs; those that the lane holds come first. */
+    /** Contract types of the inputs; after them come the hours of week, which are not read but computed. */
     final String[] types;
-    final LaneSpec lane;
+
+    /** Zones of the hours of week that lanes hold beside the inputs. */
+    final LocalTime[] hoursOfWeek;
+
+    /** Whether a lane holds an input. */
+    final boolean[] isHeld;
+
+    final LaneSpec[] lanes;
     final Feature[] features;
 
-    private KernelSpec(
-            String keyType,
-            long dedupMs,
-            long retainMs,
-            boolean passesLetters,
-            int[] positions,
-            String[] types,
-            LaneSpec lane,
-            Feature[] features) {
-        this.keyType = keyType;
-        this.dedupMs = dedupMs;
-        this.retainMs = retainMs;
-        this.passesLetters = passesLetters;
-        this.positions = positions;
-        this.types = types;
-        this.lane = lane;
-        this.features = features;
+    private KernelSpec(JsonNode root) {
+        keyType = root.get("key_type").asText();
+        dedupMs = root.get("dedup_ms").asLong();
+        retainMs = root.get("retain_ms").asLong();
+        passesLetters = root.get("passes_letters").asBoolean();
+        JsonNode inputs = root.get("inputs");
+        types = new String[inputs.size()];
+        positions = new int[types.length];
+        for (int i = 0; i < types.length; i++) {
+            types[i] = inputs.get(i).get("type").asText();
+            positions[i] = inputs.get(i).get("position").asInt();
+        }
+        JsonNode zones = root.get("hours_of_week");
+        hoursOfWeek = new LocalTime[zones.size()];
+        for (int i = 0; i < hoursOfWeek.length; i++) hoursOfWeek[i] = new LocalTime(ZoneId.of(zones.get(i).asText()));
+        isHeld = new boolean[types.length + hoursOfWeek.length];
+        List<LaneSpec> found = new ArrayList<>();
+        for (JsonNode lane : root.get("lanes")) found.add(lane(lane));
+        lanes = found.toArray(new LaneSpec[0]);
+        List<Feature> computed = new ArrayList<>();
+        for (JsonNode node : root.get("features")) computed.add(Feature.parse(node));
+        features = computed.toArray(new Feature[0]);
     }
 
     static KernelSpec parse(String text) {
         try {
-            return read(new ObjectMapper().readTree(text));
+            return new KernelSpec(new ObjectMapper().readTree(text));
         } catch (IOException e) {
             throw new IllegalArgumentException("the kernel's specification is not JSON: " + text, e);
         }
     }
 
-    private static KernelSpec read(JsonNode root) {
-        JsonNode columns = root.get("inputs");
-        int[] positions = new int[columns.size()];
-        String[] types = new String[columns.size()];
-        Kind[] held = new Kind[root.get("held").asInt()];
-        for (int i = 0; i < types.length; i++) {
-            positions[i] = columns.get(i).get("position").asInt();
-            types[i] = columns.get(i).get("type").asText();
-            if (i < held.length) held[i] = Kind.of(types[i]);
+    private LaneSpec lane(JsonNode node) {
+        int[] inputs = numbers(node.get("columns"));
+        Kind[] kinds = new Kind[inputs.length];
+        for (int c = 0; c < kinds.length; c++) {
+            kinds[c] = inputs[c] < types.length ? Kind.of(types[inputs[c]]) : Kind.LONG;
+            isHeld[inputs[c]] = true;
         }
-        JsonNode windowNodes = root.get("windows");
-        WindowSpec[] windows = new WindowSpec[windowNodes.size()];
-        for (int w = 0; w < windows.length; w++) windows[w] = window(windowNodes.get(w));
-        List<Feature> features = new ArrayList<>();
-        int lagRows = 0;
-        for (JsonNode node : root.get("features")) {
-            Feature feature = Feature.parse(node);
-            lagRows = Math.max(lagRows, feature.steps);
-            features.add(feature);
-        }
-        return new KernelSpec(
-                root.get("key_type").asText(),
-                root.get("dedup_ms").asLong(),
-                root.get("retain_ms").asLong(),
-                root.get("passes_letters").asBoolean(),
-                positions,
-                types,
-                new LaneSpec(held, windows, lagRows),
-                features.toArray(new Feature[0]));
+        JsonNode nodes = node.get("windows");
+        WindowSpec[] windows = new WindowSpec[nodes.size()];
+        for (int w = 0; w < windows.length; w++) windows[w] = window(nodes.get(w));
+        int[] ago = numbers(node.get("ago_ms"));
+        long[] agoMs = new long[ago.length];
+        for (int a = 0; a < ago.length; a++) agoMs[a] = node.get("ago_ms").get(a).asLong();
+        return new LaneSpec(node.get("where").asInt(), inputs, kinds, windows, node.get("lag_rows").asInt(), agoMs);
     }
 
     private static WindowSpec window(JsonNode node) {
-        TreeMap<Integer, Integer> keeps = new TreeMap<>();
-        for (JsonNode column : node.get("columns")) keeps.put(column.get(0).asInt(), column.get(1).asInt());
-        int[] columns = keeps.keySet().stream().mapToInt(Integer::intValue).toArray();
-        int[] flags = keeps.values().stream().mapToInt(Integer::intValue).toArray();
-        return new WindowSpec(node.get("ms").asLong(), node.get("rows").asInt(), columns, flags);
+        JsonNode nodes = node.get("parts");
+        WindowSpec.PartSpec[] parts = new WindowSpec.PartSpec[nodes.size()];
+        for (int p = 0; p < parts.length; p++) {
+            JsonNode part = nodes.get(p);
+            parts[p] = new WindowSpec.PartSpec(
+                    part.get("kind").asText(),
+                    part.get("column").asInt(),
+                    part.path("keeps").asInt(),
+                    part.path("by").asInt(-1),
+                    part.path("half_life_ms").asLong());
+        }
+        return new WindowSpec(node.get("ms").asLong(), node.get("rows").asInt(), parts);
+    }
+
+    private static int[] numbers(JsonNode nodes) {
+        int[] numbers = new int[nodes.size()];
+        for (int i = 0; i < numbers.length; i++) numbers[i] = nodes.get(i).asInt();
+        return numbers;
     }
 }

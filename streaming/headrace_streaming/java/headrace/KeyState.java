@@ -13,11 +13,8 @@ final class KeyState {
     final Object key;
     long clock = UNSET;
     long generation;
-    /** Events folded in since the generation began; the one before the current has {@code clock}. */
-    long events;
-
     SeenIds seen;
-    Lane lane;
+    Lane[] lanes;
     /** Whether Flink's state is behind. */
     boolean isDirty;
 
@@ -26,55 +23,60 @@ final class KeyState {
 
     private KeyState forgotten;
 
-    KeyState(Object key, LaneSpec spec) {
+    KeyState(Object key, LaneSpec[] specs) {
         this.key = key;
         seen = new SeenIds();
-        lane = new Lane(spec);
+        lanes = empty(specs);
     }
 
-    void nextGeneration(LaneSpec spec) {
+    private static Lane[] empty(LaneSpec[] specs) {
+        Lane[] lanes = new Lane[specs.length];
+        for (int i = 0; i < lanes.length; i++) lanes[i] = new Lane(specs[i]);
+        return lanes;
+    }
+
+    void nextGeneration(LaneSpec[] specs) {
         if (forgotten == null) {
             // What stands in state of it is removed when the new one is written.
-            forgotten = new KeyState(key, spec);
+            forgotten = new KeyState(key, specs);
             forgotten.seen = seen;
-            forgotten.lane = lane;
+            forgotten.lanes = lanes;
         }
         generation++;
-        events = 0;
         seen = new SeenIds();
-        lane = new Lane(spec);
+        lanes = empty(specs);
     }
 
     /** Bytes of memory, about. */
     long countBytes() {
-        return 200 + seen.bytes() + lane.bytes();
+        long bytes = 200 + seen.bytes();
+        for (Lane lane : lanes) bytes += lane.bytes();
+        return bytes;
     }
 
     void store(Pieces pieces, DataOutputSerializer head) throws Exception {
         if (forgotten != null) {
             forgotten.seen.log.discard(pieces, SEEN);
-            forgotten.lane.log.discard(pieces, SEEN + 1);
+            for (int i = 0; i < lanes.length; i++) forgotten.lanes[i].log.discard(pieces, SEEN + 1 + i);
             forgotten = null;
         }
         head.clear();
         Words.write(clock, head);
         Words.write(generation, head);
-        Words.write(events, head);
         seen.log.store(pieces, SEEN, head);
-        lane.store(pieces, SEEN + 1, head);
+        for (int i = 0; i < lanes.length; i++) lanes[i].store(pieces, SEEN + 1 + i, head);
         pieces.putHead(head);
         isDirty = false;
     }
 
-    static KeyState load(Object key, LaneSpec spec, Pieces pieces) throws Exception {
-        KeyState state = new KeyState(key, spec);
+    static KeyState load(Object key, LaneSpec[] specs, Pieces pieces) throws Exception {
+        KeyState state = new KeyState(key, specs);
         DataInputDeserializer head = pieces.head();
         if (head == null) return state;
         state.clock = Words.read(head);
         state.generation = Words.read(head);
-        state.events = Words.read(head);
         state.seen.load(pieces, SEEN, head);
-        state.lane.load(pieces, SEEN + 1, head);
+        for (int i = 0; i < state.lanes.length; i++) state.lanes[i].load(pieces, SEEN + 1 + i, head);
         return state;
     }
 }

@@ -8,33 +8,73 @@ final class Lane {
     private final LaneSpec spec;
     final Log log;
     private final Window[] windows;
+    private final long[] numbers;
+    private final String[] texts;
+    /** For each lag of time, the position after the newest row that is old enough. */
+    private final long[] ago;
+    /** Whether the event at hand is the newest row: lags count back from before it. */
+    private boolean holdsCurrent;
 
     Lane(LaneSpec spec) {
         this.spec = spec;
         log = new Log(spec.columns);
         windows = new Window[spec.windows.length];
-        for (int w = 0; w < windows.length; w++) windows[w] = new Window(spec.windows[w], spec);
+        for (int w = 0; w < windows.length; w++) windows[w] = new Window(spec.windows[w], spec.columns);
+        numbers = new long[spec.columns.length];
+        texts = new String[spec.columns.length];
+        ago = new long[spec.agoMs.length];
     }
 
     Window window(int index) {
         return windows[index];
     }
 
-    /** Time windows let go of what lies at or before {@code clock - length}; called before the event is added. */
-    void advance(long clock) {
-        for (Window window : windows) window.advance(log, clock);
+    /** Position of the row {@code steps} before the event at hand; may lie before the first. */
+    long before(int steps) {
+        return log.next - (holdsCurrent ? 1 : 0) - steps;
     }
 
-    void add(long clock, long nullMask, long[] values, String[] strings) {
-        log.add(clock, nullMask, values, strings);
+    /** Position of the newest row that is old enough for a lag of time; may lie before the first. */
+    long ago(int index) {
+        return ago[index] - 1;
+    }
+
+    /** Time windows let go of what lies at or before {@code clock - length}; called before the event is added. */
+    void advance(long clock) {
+        holdsCurrent = false;
+        for (Window window : windows) window.advance(log, clock);
+        for (int a = 0; a < ago.length; a++) {
+            long bound = clock - spec.agoMs[a];
+            while (ago[a] < log.next && log.clock(ago[a]) <= bound) ago[a]++;
+        }
+        release();
+    }
+
+    /** Adds the event at hand if it belongs here. */
+    void add(Current current) {
+        if (spec.where >= 0 && !current.isTrue(spec.where)) return;
+        long nullMask = 0;
+        for (int c = 0; c < spec.inputs.length; c++) {
+            int input = spec.inputs[c];
+            if (current.isNull[input]) nullMask |= 1L << c;
+            else if (spec.columns[c] == Kind.TEXT) texts[c] = current.texts[input];
+            else numbers[c] = current.numbers[input];
+        }
+        log.add(current.clockMs, nullMask, numbers, texts);
+        holdsCurrent = true;
         for (Window window : windows) window.added(log);
+        release();
+    }
+
+    private void release() {
         long keep = log.next - spec.lagRows;
         for (Window window : windows) keep = Math.min(keep, window.from);
+        for (long position : ago) keep = Math.min(keep, position - 1);
         log.release(Math.min(keep, log.next));
     }
 
     long bytes() {
-        long bytes = log.bytes();
+        long bytes = 64 + log.bytes();
         for (Window window : windows) bytes += window.bytes();
         return bytes;
     }
@@ -45,10 +85,12 @@ final class Lane {
             Words.write(window.from, head);
             Words.write(window.middle, head);
         }
+        for (long position : ago) Words.write(position, head);
     }
 
     void load(Pieces pieces, int number, DataInputDeserializer head) throws Exception {
         log.load(pieces, number, head);
         for (Window window : windows) window.restore(log, Words.read(head), Words.read(head));
+        for (int a = 0; a < ago.length; a++) ago[a] = Words.read(head);
     }
 }

@@ -1,14 +1,24 @@
 package headrace;
 
-/** What a lane keeps: the kinds of its columns, its windows, and how many rows the lags reach back. */
+/** What a lane keeps: which events, their values, its windows, and how far its lags reach back. */
 final class LaneSpec {
+    /** Input that must be true for an event to be in the lane; -1: every event is. */
+    final int where;
+    /** Inputs of the columns. */
+    final int[] inputs;
+
     final Kind[] columns;
     final WindowSpec[] windows;
     final int lagRows;
+    /** How long ago the values are that lags of time look for, in milliseconds. */
+    final long[] agoMs;
 
-    LaneSpec(Kind[] columns, WindowSpec[] windows, int lagRows) {
+    LaneSpec(int where, int[] inputs, Kind[] columns, WindowSpec[] windows, int lagRows, long[] agoMs) {
+        this.where = where;
+        this.inputs = inputs;
         this.columns = columns;
         this.windows = windows;
         this.lagRows = lagRows;
+        this.agoMs = agoMs;
     }
 }

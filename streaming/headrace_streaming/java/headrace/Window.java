@@ -4,20 +4,29 @@ package headrace;
  * A sliding window as two stacks: [from, middle) has an aggregate of every suffix, [middle, log.next) a running one.
  *
  * <p>Nothing is ever subtracted, so no value leaves a residue; each event is aggregated at most twice, so the cost is
- * amortised constant. The window is exact at each event: the suffix at {@code from} merged with the running part.
+ * amortised constant. Parts that count values take single ones out again, exactly.
  */
 final class Window {
-    final WindowSpec spec;
-    final Aggregate[] aggregates;
+    private final WindowSpec spec;
+    private final Part[] parts;
     long from;
     long middle;
 
-    Window(WindowSpec spec, LaneSpec lane) {
+    Window(WindowSpec spec, Kind[] columns) {
         this.spec = spec;
-        aggregates = new Aggregate[spec.columns.length];
-        for (int i = 0; i < aggregates.length; i++) {
-            aggregates[i] = new Aggregate(spec.keeps[i], spec.columns[i], lane.columns[spec.columns[i]]);
-        }
+        parts = new Part[spec.parts.length];
+        for (int i = 0; i < parts.length; i++) parts[i] = spec.parts[i].create(columns);
+    }
+
+    Part part(int index) {
+        return parts[index];
+    }
+
+    /** An aggregate with the figures of the window as it is now. */
+    Aggregate aggregate(int index) {
+        Aggregate aggregate = (Aggregate) parts[index];
+        aggregate.merge(from, middle);
+        return aggregate;
     }
 
     void advance(Log log, long clock) {
@@ -29,34 +38,33 @@ final class Window {
     }
 
     void added(Log log) {
-        for (Aggregate aggregate : aggregates) aggregate.add(log, log.next - 1);
+        for (Part part : parts) part.added(log, log.next - 1);
         if (spec.lengthMs == 0 && log.next - from > spec.rows) drop(log, log.next - spec.rows);
     }
 
     private void drop(Log log, long to) {
         if (to == from) return;
+        for (Part part : parts) for (long p = from; p < to; p++) part.removed(log, p);
         from = to;
-        if (to > middle) turn(log);
-    }
-
-    private void turn(Log log) {
+        if (to <= middle) return;
         middle = log.next;
-        for (Aggregate aggregate : aggregates) aggregate.turn(log, from, middle);
+        for (Part part : parts) part.turned(log, from, middle);
     }
 
     long bytes() {
         long bytes = 64;
-        for (Aggregate aggregate : aggregates) bytes += aggregate.bytes();
+        for (Part part : parts) bytes += part.bytes();
         return bytes;
     }
 
-    /** The aggregates are made again from the log, in the order they were made, hence with the same bits. */
+    /** The parts are made again from the log, the aggregates in the order they were made, hence with the same bits. */
     void restore(Log log, long newFrom, long newMiddle) {
         from = newFrom;
         middle = newMiddle;
-        for (Aggregate aggregate : aggregates) {
-            aggregate.turn(log, from, middle);
-            for (long p = middle; p < log.next; p++) aggregate.add(log, p);
+        for (Part part : parts) {
+            // A part that turns takes the front part then; any other takes it row by row.
+            part.turned(log, from, middle);
+            for (long p = part instanceof Aggregate ? middle : from; p < log.next; p++) part.added(log, p);
         }
     }
 }
