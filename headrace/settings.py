@@ -84,7 +84,7 @@ class FlinkSettings(_Section):
     rest_address: str = Field(default="127.0.0.1", description="host of the cluster's REST interface; for `remote`")
     rest_port: Port = Field(default=8081, description="port of the cluster's REST interface; for `remote`")
     parallelism: Count | None = Field(
-        default=None, description="none: as many as cores, at most the topic's partitions"
+        default=None, description="none: half as many as cores, at most the topic's partitions"
     )
     checkpoint_interval_ms: Milliseconds = Field(default=1000, description="time between checkpoints")
     checkpoint_folder: str | None = Field(

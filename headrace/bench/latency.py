@@ -20,7 +20,6 @@ from headrace.stack.up import start_detached, stop_stack
 from headrace.templates import copy_example, load_simulator
 
 EVENT, VIEW, MODEL = "call", "subscriber", "roaming_fraud"
-WARM_UP_SECONDS = 10
 _SEED = 11
 _WAIT_SECONDS = 300.0
 _AFTERWARDS_SECONDS = 30.0
@@ -36,18 +35,21 @@ class LatencyBench:
 
     Attributes:
         rate: Events a second.
-        seconds: Length of the measured part; ten seconds of the same rate go before it.
+        seconds: Length of the measured part.
+        warm_up_seconds: Time before it at the same rate: the compilers of two young Java processes take half a core for
+            the first minute.
         history: Calls that the model is trained on; 0: no model, and no scores.
     """
 
     rate: int = 1000
     seconds: int = 60
+    warm_up_seconds: int = 60
     history: int = 14_000
 
     @property
     def events(self) -> int:
         """Events that are sent at the rate, with those of the warm-up."""
-        return self.rate * (self.seconds + WARM_UP_SECONDS)
+        return self.rate * (self.seconds + self.warm_up_seconds)
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def _measure(
     topics: dict[LatencyPart, str] = {"features": project.views[VIEW].topic(connection.topic_prefix)}
     if bench.history:
         topics["scores"] = f"{connection.topic_prefix}scores.{MODEL}"
-    longest_seconds = bench.seconds + WARM_UP_SECONDS + _AFTERWARDS_SECONDS
+    longest_seconds = bench.seconds + bench.warm_up_seconds + _AFTERWARDS_SECONDS
     load = Load(tuple(project.contracts.values()), connection, EVENT, events, bench.rate)
     barrier = context.Barrier(1 + len(topics))
     results: multiprocessing.queues.Queue[Noted] = context.Queue()
@@ -199,7 +201,7 @@ def _collect(results: Any, parts: int, longest_seconds: float) -> dict[LatencyPa
 def evaluate(bench: LatencyBench, noted: Mapping[LatencyPart, Noted]) -> LatencyResult:
     """Match what was sent with what arrived, by event id, without the events of the warm-up."""
     sent = noted["sent"]
-    first_ns = min(sent.at_ns.values()) + WARM_UP_SECONDS * 1_000_000_000
+    first_ns = min(sent.at_ns.values()) + bench.warm_up_seconds * 1_000_000_000
     counted = {event_id: at_ns for event_id, at_ns in sent.at_ns.items() if at_ns >= first_ns}
     rows = _latencies_ms(counted, noted.get("features"))
     scores = _latencies_ms(counted, noted.get("scores"))

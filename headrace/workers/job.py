@@ -44,6 +44,11 @@ def kafka_tables(project: Project, plan: JobPlan) -> KafkaTables:
     )
 
 
+def default_parallelism() -> int:
+    """Return half the number of cores, at least one: the broker and the other processes need the rest."""
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
 def job_settings(project: Project, plan: JobPlan) -> JobSettings:
     """Return how the job runs."""
     flink = project.settings.flink
@@ -53,7 +58,7 @@ def job_settings(project: Project, plan: JobPlan) -> JobSettings:
     state, state_uri = job_state(project, plan, jar)
     return JobSettings(
         jars=(*fetch(["flink"]), jar),
-        parallelism=min(flink.parallelism or os.cpu_count() or 1, partitions),
+        parallelism=min(flink.parallelism or default_parallelism(), partitions),
         checkpoint_interval_ms=flink.checkpoint_interval_ms,
         state=state,
         state_uri=state_uri,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headrace.bench.latency import WARM_UP_SECONDS, LatencyBench, bench_latency, evaluate
+from headrace.bench.latency import LatencyBench, bench_latency, evaluate
 from headrace.bench.load import LatencyPart, Noted
 
 SECOND_NS = 1_000_000_000
@@ -10,7 +10,7 @@ MILLISECOND_NS = 1_000_000
 
 
 def test_latency_counts_from_the_call_of_send_after_the_warm_up() -> None:
-    after_ns = (WARM_UP_SECONDS + 1) * SECOND_NS
+    after_ns = (LatencyBench().warm_up_seconds + 1) * SECOND_NS
     sent = {"early": 0, "a": after_ns, "b": after_ns + MILLISECOND_NS}
     noted: dict[LatencyPart, Noted] = {
         "sent": Noted("sent", sent, {"early": 5 * SECOND_NS, "a": 0, "b": 2 * MILLISECOND_NS}),
@@ -26,7 +26,7 @@ def test_latency_counts_from_the_call_of_send_after_the_warm_up() -> None:
 
 def test_without_a_model_there_are_no_scores_to_miss() -> None:
     noted: dict[LatencyPart, Noted] = {
-        "sent": Noted("sent", {"a": 0, "b": 11 * SECOND_NS}, {"a": 0, "b": 0}),
+        "sent": Noted("sent", {"a": 0, "b": 61 * SECOND_NS}, {"a": 0, "b": 0}),
         "features": Noted("features", {}, {}),
     }
     data = evaluate(LatencyBench(rate=7, history=0), noted).as_data()
@@ -39,8 +39,8 @@ def test_without_a_model_there_are_no_scores_to_miss() -> None:
 @pytest.mark.timeout(600)
 def test_every_event_gets_its_row_on_a_running_stack() -> None:
     lines: list[str] = []
-    result = bench_latency(LatencyBench(rate=50, seconds=2, history=0), lines.append)
-    assert lines == ["starting the stack", "sending 600 events, 50 a second", "taking the stack down"]
+    result = bench_latency(LatencyBench(rate=50, seconds=2, warm_up_seconds=2, history=0), lines.append)
+    assert lines == ["starting the stack", "sending 200 events, 50 a second", "taking the stack down"]
     # The instants at which events were due are exact; those of the calls are not.
     assert 90 <= result.events <= 110
     assert result.missing_rows == 0

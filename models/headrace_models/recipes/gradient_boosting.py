@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from headrace_models.recipes.calibration import fit_logistic
 from headrace_models.recipes.detector import Detector
 from headrace_models.recipes.fit import Fitted, Rows, typical_values
+from headrace_models.recipes.flat_trees import FlatTrees
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -22,15 +23,24 @@ Bools = npt.NDArray[np.bool_]
 _PARALLEL_FROM_ROWS = 100_000
 
 
+# scikit-learn goes through one tree after another; for few rows the calls cost more than the trees.
+_FLAT_UP_TO_ROWS = 128
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BoostingEstimator:
     """The boosted trees; a null goes its own way in each split."""
 
     trees: HistGradientBoostingClassifier
+    _flat: list[FlatTrees] = field(default_factory=list)
 
     def margin(self, x: Floats) -> Floats:
         """Return the log-odds that the trees add up to for each row."""
-        return np.asarray(self.trees.decision_function(x), dtype=np.float64)
+        if len(x) > _FLAT_UP_TO_ROWS:
+            return np.asarray(self.trees.decision_function(x), dtype=np.float64)
+        if not self._flat:
+            self._flat.append(FlatTrees.of(self.trees))
+        return self._flat[0].margin(x)
 
 
 @dataclass(frozen=True, slots=True)

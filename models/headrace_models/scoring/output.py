@@ -10,7 +10,7 @@ from headrace_ingestion.settings import KafkaConnection
 from kafka import KafkaProducer
 
 from headrace_models.scoring.batch import BatchResult
-from headrace_models.scoring.rows import Unscored, dead_letter
+from headrace_models.scoring.rows import Record, Unscored, dead_letter
 
 # Well below the time after which the broker takes a silent consumer for dead.
 DELIVERY_TIMEOUT_SECONDS = 60
@@ -19,9 +19,11 @@ DELIVERY_TIMEOUT_SECONDS = 60
 class Output:
     """Writes what batches give with an idempotent producer."""
 
-    def __init__(self, connection: KafkaConnection, model: str, view: str) -> None:
+    def __init__(self, connection: KafkaConnection, model: str, view: str, partitions: int = 0) -> None:
         prefix = connection.topic_prefix
         self._view = view
+        self._partitions = partitions
+        self._keeps_partition: dict[str, bool] = {}
         self._scores, self._alerts = f"{prefix}scores.{model}", f"{prefix}alerts"
         self._dead_letters = f"{prefix}dead_letters"
         self._producer = KafkaProducer(
@@ -35,6 +37,7 @@ class Output:
             delivery_timeout_ms=DELIVERY_TIMEOUT_SECONDS * 1000,
             max_block_ms=DELIVERY_TIMEOUT_SECONDS * 1000,
             metadata_max_age_ms=30_000,
+            metrics_enabled=False,
         )
 
     def write(self, result: BatchResult, unreadable: Sequence[Unscored], now_ms: int) -> None:
@@ -43,11 +46,11 @@ class Output:
         Raises:
             KafkaError: A record was not acknowledged; the others may have been.
         """
-        futures = [self._send(self._scores, row.record.key, record) for row, record in result.scores]
-        futures += [self._send(self._alerts, row.record.key, record) for row, record in result.alerts]
+        futures = [self._send(self._scores, row.record, record) for row, record in result.scores]
+        futures += [self._send(self._alerts, row.record, record) for row, record in result.alerts]
         for unscored in (*unreadable, *result.unscored):
             letter = dead_letter(unscored, self._view, now_ms)
-            futures.append(self._send(self._dead_letters, unscored.record.key, letter))
+            futures.append(self._send(self._dead_letters, unscored.record, letter))
         if not futures:
             return
         self._producer.flush(DELIVERY_TIMEOUT_SECONDS)
@@ -59,5 +62,10 @@ class Output:
         """Close the producer; nothing is waiting, since `write` waits."""
         self._producer.close(timeout=5)
 
-    def _send(self, topic: str, key: bytes | None, record: dict[str, Any]) -> Any:
-        return self._producer.send(topic, key=key, value=orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY))
+    def _send(self, topic: str, source: Record, record: dict[str, Any]) -> Any:
+        # A topic of as many partitions has the key where the feature row has it; finding it anew is slow in Python.
+        if topic not in self._keeps_partition:
+            self._keeps_partition[topic] = len(self._producer.partitions_for(topic) or ()) == self._partitions
+        partition = source.partition if self._keeps_partition[topic] else None
+        value = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
+        return self._producer.send(topic, key=source.key, value=value, partition=partition)

@@ -39,6 +39,8 @@ class ScorerOptions:
         poll_alias_seconds: How often the aliases are looked up.
         wait_ms: How long a poll waits for the first row.
         commit_every_seconds: How often offsets are committed; rows since then are scored again after a crash.
+        batch_every_ms: Shortest time from the beginning of a batch to that of the next one: what arrives meanwhile is
+            scored with it. A row that comes alone does not wait.
         recent_ids: How many event ids are remembered to drop repeats.
     """
 
@@ -48,7 +50,8 @@ class ScorerOptions:
     batch_rows: int = 2_000
     poll_alias_seconds: float = 1.0
     wait_ms: int = 200
-    commit_every_seconds: float = 0.25
+    commit_every_seconds: float = 1.0
+    batch_every_ms: int = 10
     recent_ids: int = 200_000
 
 
@@ -141,7 +144,8 @@ class Scorer:
                 self._on_ready = None
             if not self._subscribed(consumer, stop):
                 return
-            output = Output(self._connection, self._live.name, self._view.name)
+            partitions = len(consumer.partitions_for_topic(self._topic) or ())
+            output = Output(self._connection, self._live.name, self._view.name, partitions)
             # Trees over a few rows: a second thread costs more than it helps. The limit holds for this thread.
             with threadpool_limits(1):
                 try:
@@ -189,8 +193,12 @@ class Scorer:
                 for partition, records in polled.items():
                     consumer.seek(partition, records[0].offset)
             elif polled:
+                began = time.monotonic()
                 self._score(polled, output)
+                rest_seconds = began + self._options.batch_every_ms / 1000 - time.monotonic()
                 done.update({partition: records[-1].offset + 1 for partition, records in polled.items()})
+                if rest_seconds > 0:
+                    stop.wait(rest_seconds)
             if done and time.monotonic() - committed_at >= self._options.commit_every_seconds:
                 _commit(consumer, done)
                 done, committed_at = {}, time.monotonic()
@@ -243,6 +251,7 @@ def _consumer(connection: KafkaConnection, model: str, options: ScorerOptions) -
         allow_auto_create_topics=False,
         max_poll_records=options.batch_rows,
         fetch_max_wait_ms=500,
+        metrics_enabled=False,
         session_timeout_ms=10_000,
         metadata_max_age_ms=5_000,  # new partitions are found within seconds
     )
