@@ -20,10 +20,10 @@ from view_checks import check_values
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-VIEWS = 24
+VIEWS = 16
 PLAIN_VIEWS = 8
 """The first ones that are drawn are the plainest."""
-EVENT_LISTS = 20
+EVENT_LISTS = 14
 SEED = 20261121
 
 
