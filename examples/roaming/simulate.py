@@ -1,11 +1,14 @@
 """Subscribers and their calls: home habits, travel, new phones, and four kinds of roaming fraud."""
 
 import heapq
+import json
 import math
 import uuid
+from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Literal
 
@@ -341,3 +344,26 @@ def _poisson(mean: float, rng: Random) -> int:
         product *= rng.random()
         count += 1
     return count
+
+
+def _shown(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def main() -> None:
+    """Write `calls.jsonl` and `labels.jsonl` beside this file, for `headrace events replay`."""
+    options = ArgumentParser(description=main.__doc__)
+    options.add_argument("--events", type=int, default=20_000, help="number of calls (default: 20000)")
+    options.add_argument("--seed", type=int, default=7, help="seed of everything random (default: 7)")
+    chosen = options.parse_args()
+    folder = Path(__file__).parent
+    with (folder / "calls.jsonl").open("w") as calls, (folder / "labels.jsonl").open("w") as labels:
+        for event in with_labels(simulate(chosen.events, chosen.seed)):
+            file = calls if event.event == "call" else labels
+            fields = {name: _shown(value) for name, value in event.fields.items()}
+            # The label names its call by this id.
+            file.write(json.dumps({**fields, "event_id": event.event_id}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import pydantic
@@ -64,7 +64,7 @@ def _statistic(part: object) -> list[str]:
         return [str(part)]
     raise DeclarationProblem(
         f"a window does not take {part!r}",
-        {"statistics": ", ".join(STATISTICS), "quantiles": "p50, p95, p99.9"},
+        {"statistics": ", ".join(STATISTICS), "quantiles": "p1 to p99.9999, such as p50, p95, p99.9"},
         closest(str(part), STATISTICS) or "mean",
     )
 
@@ -114,7 +114,7 @@ class Over(BaseModel):
         """
         rows = _ROWS.fullmatch(str(text))
         if rows:
-            return cls(text=str(text), length_ms=0, rows=int(rows[1]))
+            return cls(text=f"{rows[1]} rows", length_ms=0, rows=int(rows[1]))
         try:
             length_ms = round(parse_duration(str(text)).total_seconds() * 1000)
         except DeclarationProblem:
@@ -122,7 +122,7 @@ class Over(BaseModel):
         if length_ms <= 0:
             raise DeclarationProblem(
                 f"{text!r} is not the extent of a window",
-                {"expected": "a length of time above zero, or a number of rows up to 999999"},
+                {"expected": "a length of time above zero in ms, s, m, h or d, or a number of rows up to 999999"},
                 "over: [5m, 24h, 50 rows]",
             )
         return cls(text=str(text), length_ms=length_ms, rows=0)
@@ -137,10 +137,16 @@ def _listed(value: object) -> list[object]:
 
 
 def _spans(value: object) -> object:
-    spans = [part if isinstance(part, Over) else Over.parse(part) for part in _listed(value)]
-    if any(span.rows for span in spans):
+    return [part if isinstance(part, Over) else _span(str(part)) for part in _listed(value)]
+
+
+def _span(text: str) -> Over:
+    if _ROWS.fullmatch(text):
         raise DeclarationProblem("'ago' is a length of time, not a number of rows", {}, "steps: [1], or ago: 24h")
-    return spans
+    length_ms = round(parse_duration(text).total_seconds() * 1000)
+    if length_ms == 0:
+        raise DeclarationProblem("'ago' is a length of time above zero", {}, "ago: [1h, 24h]")
+    return Over(text=text, length_ms=length_ms, rows=0)
 
 
 Overs = Annotated[tuple[Over, ...], BeforeValidator(_overs), pydantic.Field(min_length=1)]
@@ -188,6 +194,16 @@ class _Filtered(Entry):
     where: str | None = None
     suffix: Name | None = None
 
+    @model_validator(mode="after")
+    def _suffix_has_a_filter(self) -> Self:
+        if self.suffix is not None and self.where is None:
+            raise DeclarationProblem(
+                "'suffix' names a filter, and there is none",
+                {"suffix": self.suffix},
+                "where: <condition>, or remove suffix",
+            )
+        return self
+
 
 class Lag(_Filtered):
     """Values some events or some time before: `duration_s_lag_1`, `duration_s_lag_24h`.
@@ -233,7 +249,9 @@ class Window(_Filtered):
     def _half_life_fits(self) -> Window:
         if ("ewma" in self.take) != (self.half_life is not None):
             raise DeclarationProblem(
-                "'ewma' and 'half_life' go together", {"take": ", ".join(self.take)}, "half_life: 10m"
+                "'ewma' and 'half_life' go together",
+                {"take": ", ".join(self.take)},
+                "half_life: 10m" if self.half_life is None else "take: ewma, or remove half_life",
             )
         return self
 
@@ -247,6 +265,19 @@ class Ratio(_Filtered):
     take: Annotated[tuple[str, ...], BeforeValidator(_statistics), pydantic.Field(min_length=1)]
     over: Overs
     per: Overs
+
+    @model_validator(mode="after")
+    def _short_against_long(self) -> Ratio:
+        for over in self.over:
+            for per in self.per:
+                alike = bool(over.rows) == bool(per.rows)
+                if alike and (over.rows, over.length_ms) >= (per.rows, per.length_ms):
+                    raise DeclarationProblem(
+                        f"a ratio has {over.text} over {per.text}",
+                        {"expected": "a shorter window over a longer one"},
+                        f"over: {per.text}, per: {over.text}" if over != per else "per: a longer window",
+                    )
+        return self
 
 
 class ZScore(_Filtered):

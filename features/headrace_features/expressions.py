@@ -93,6 +93,8 @@ def _parsed(text: str, what: str) -> exp.Expression:
             if isinstance(error, sqlglot.errors.ParseError) and error.errors
             else str(error)
         )
+        # The parser names its own classes.
+        detail = detail.partition(" for <class")[0]
         raise DeclarationProblem(
             f"{what} is not an SQL expression: {detail}", {"expression": text}, "country <> home_country"
         ) from error

@@ -106,6 +106,8 @@ class ParityReport:
             "values are open: nothing follows about them": self.open_values,
         }
         said += [f"  {count} {what}" for what, count in figures.items() if count]
+        if not self.rows and not self.not_verifiable:
+            said.append("  the lake holds no row of it yet: send events, or wait until they are stored")
         said += [f"  {rows} rows are not verifiable: {why}" for why, rows in self.not_verifiable.items()]
         said += [
             f"  {d.event_id} (partition {d.partition}, offset {d.offset}) {d.column}:"

@@ -42,7 +42,7 @@ def load_document(
 
 def declaration_error(document: Document, model: type[BaseModel], error: ValidationError) -> DeclarationError:
     """Return the first problem of `error`, by line, as an error that names its place in `document`."""
-    problems = error.errors(include_url=False)
+    problems = _causes(error.errors(include_url=False))
     # An unknown key often is the cause of a missing one (`kye: subscriber_id`): name the cause.
     first = min(problems, key=lambda p: (p["type"] != "extra_forbidden", document.line_of(_place(document, p)[0])))
     more = len(problems) - 1
@@ -52,6 +52,17 @@ def declaration_error(document: Document, model: type[BaseModel], error: Validat
     if more:
         facts = {**facts, "more": f"{more} further problem{'s' if more > 1 else ''} in this file"}
     return DeclarationError(f"{document.shown} line {line}: {failure}", facts, try_, path=document.shown, line=line)
+
+
+def _causes(problems: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out that a list is too short where that is only because its entries are wrong."""
+    places = [problem["loc"] for problem in problems]
+
+    def follows(problem: ErrorDetails) -> bool:
+        here = problem["loc"]
+        return problem["type"] == "too_short" and any(p != here and p[: len(here)] == here for p in places)
+
+    return [problem for problem in problems if not follows(problem)]
 
 
 def _place(document: Document, problem: ErrorDetails) -> tuple[DataPath, DataPath]:

@@ -76,7 +76,7 @@ def _wrong_query(message: str, query: str) -> QueryError:
             near = closest(missing["name"], facts["columns"].split(", "))
     place = _LINE.search(message)
     facts["query"] = f"line {place['number']}: {place['line']}" if place else _shown(query)
-    return QueryError(f"the query is wrong: {_first_line(message)}", facts, near or "headrace lake describe TABLE")
+    return QueryError(f"the query is wrong: {_first_line(message)}", facts, near or "headrace lake tables")
 
 
 def _first_line(message: str) -> str:

@@ -79,14 +79,14 @@ CASES: dict[str, tuple[str, str, str]] = {
         "over: [5m]",
         "over: [-5m]",
         "features/subscriber.yaml line 8: '-5m' is not the extent of a window\n"
-        "  expected:  a length of time above zero, or a number of rows up to 999999\n"
+        "  expected:  a length of time above zero in ms, s, m, h or d, or a number of rows up to 999999\n"
         "  try:       over: [5m, 24h, 50 rows]",
     ),
     "a window of length zero": (
         "over: [5m]",
         "over: [0s]",
         "features/subscriber.yaml line 8: '0s' is not the extent of a window\n"
-        "  expected:  a length of time above zero, or a number of rows up to 999999\n"
+        "  expected:  a length of time above zero in ms, s, m, h or d, or a number of rows up to 999999\n"
         "  try:       over: [5m, 24h, 50 rows]",
     ),
     "an unsupported function": (
@@ -169,7 +169,7 @@ CASES: dict[str, tuple[str, str, str]] = {
         "take: [count, avg]",
         "features/subscriber.yaml line 8: a window does not take 'avg'\n"
         "  statistics:  count, sum, mean, std, min, max, range, first, last, distinct, median, skew, slope, ewma\n"
-        "  quantiles:   p50, p95, p99.9\n"
+        "  quantiles:   p1 to p99.9999, such as p50, p95, p99.9\n"
         "  try:         mean",
     ),
     "an impossible quantile": (
@@ -281,6 +281,25 @@ CASES: dict[str, tuple[str, str, str]] = {
         "  exist:  subscriber_id, duration_s, home_country, country\n"
         "  later:  abroad, foreign",
     ),
+    "a suffix without a filter": (
+        "take: [count, mean]",
+        "take: [count, mean], suffix: large",
+        "features/subscriber.yaml line 8: 'suffix' names a filter, and there is none\n"
+        "  suffix:  large\n"
+        "  try:     where: <condition>, or remove suffix",
+    ),
+    "a long window over a short one": (
+        "- calendar: {take: [hour], zone: UTC}",
+        "- calendar: {take: [hour], zone: UTC}\n  - ratio: {of: duration_s, take: mean, over: 24h, per: 1h}",
+        "features/subscriber.yaml line 10: a ratio has 24h over 1h\n"
+        "  expected:  a shorter window over a longer one\n"
+        "  try:       over: 1h, per: 24h",
+    ),
+    "a lag of no time": (
+        "- lag: {of: duration_s, steps: [1, 2]}",
+        "- lag: {of: duration_s, ago: 0h}",
+        "features/subscriber.yaml line 7: 'ago' is a length of time above zero\n  try:  ago: [1h, 24h]",
+    ),
 }
 
 
@@ -308,6 +327,15 @@ def test_the_declaration_that_the_cases_change_is_good(tmp_path: Path) -> None:
     assert [column.name for column in view.columns] == [
         "duration_s_lag_1", "duration_s_lag_2", "duration_s_count_5m", "duration_s_mean_5m", "hour", "burst",
     ]  # fmt: skip
+
+
+def test_a_wrong_entry_that_is_the_only_one_is_what_is_said(tmp_path: Path) -> None:
+    text = GOOD[: GOOD.index("features:")] + "features:\n  - window: {of: duration_s, over: 0h, take: mean}\nttl: 24h\n"
+    assert message_of(text, tmp_path) == (
+        "features/subscriber.yaml line 7: '0h' is not the extent of a window\n"
+        "  expected:  a length of time above zero in ms, s, m, h or d, or a number of rows up to 999999\n"
+        "  try:       over: [5m, 24h, 50 rows]"
+    )
 
 
 def test_a_view_declared_twice_names_both_files(tmp_path: Path) -> None:

@@ -254,7 +254,8 @@ _OTHERS: dict[str, Callable[[_Values, _Filters], st.SearchStrategy[dict[str, Any
     "ratio": _over_values(
         "numbers",
         take=_lists(st.sampled_from(["count", "sum", "mean", "max", "median"]), 2),
-        per=st.just(["7 rows", "3s"]),
+        over=_lists(st.sampled_from(["1ms", "100ms", "1s", "2 rows", "7 rows"]), 2),
+        per=st.just(["90 rows", "3s"]),
     ),
     "since_last": lambda values, filters: filters.map(lambda where: _filtered({}, where)),
     "calendar": _calendars,

@@ -175,7 +175,7 @@ def test_a_syntax_error_shows_its_line(lake: Lake) -> None:
     assert refusal(lake, "select *\nform events.call") == (
         'the query is wrong: syntax error at or near "events"\n'
         "  query:  line 2: form events.call\n"
-        "  try:    headrace lake describe TABLE"
+        "  try:    headrace lake tables"
     )
 
 
