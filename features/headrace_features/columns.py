@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -39,6 +40,7 @@ _IN_EXPRESSIONS: dict[str, ValueType] = {
     "int": "double", "long": "double", "double": "double", "string": "string", "bool": "bool",
 }  # fmt: skip
 _FILTER = "_where_"
+_OF_EVENT = "_event_"
 
 
 class Columns:
@@ -112,7 +114,7 @@ class Columns:
             if declared not in _IN_EXPRESSIONS or name.startswith(_FILTER):
                 continue
             if name in self._derived:
-                columns[name] = Column(self._derived[name].type, self._derived[name].sql)
+                columns[name] = Column(self._derived[name].type, _with_a_value(self._derived[name]))
             else:
                 columns[name] = _column(f"_f_{name}", declared)
         return columns
@@ -194,7 +196,9 @@ class Columns:
 
     def number(self, of: str) -> str:
         """Return the SQL of a value as a number: booleans are 0 and 1 to statistics, but no numbers to expressions."""
-        return f"CASE WHEN {of} THEN 1 WHEN NOT {of} THEN 0 END" if self._types[of] == "bool" else of
+        # By a name that no column can have: a column may be called like a value of the event.
+        name = f"{_OF_EVENT}{of}"
+        return f"CASE WHEN {name} THEN 1 WHEN NOT {name} THEN 0 END" if self._types[of] == "bool" else name
 
     def _use(self, name: str) -> None:
         self._used.setdefault(name, Input(name, self._types[name], self._derived.get(name)))
@@ -204,6 +208,7 @@ class Columns:
     def add(self, feature: KernelFeature) -> None:
         """Show a column of the kernel."""
         self._free(feature)
+        self._agrees(feature)
         self._shown[feature.name] = feature
         self._kernel[feature.name] = feature
 
@@ -214,8 +219,15 @@ class Columns:
         """
         if isinstance(self._shown.get(feature.name), ExpressionFeature):
             raise self._clash(feature.name, f"is declared as an expression, and {self.place[-1]!r} needs it")
+        self._agrees(feature)
         self._kernel.setdefault(feature.name, replace(feature, hidden=True))
         return feature.name
+
+    def _agrees(self, feature: KernelFeature) -> None:
+        """Refuse a column whose name another one has that means something else."""
+        other = self._kernel.get(feature.name)
+        if other is not None and replace(other, hidden=False) != replace(feature, hidden=False):
+            raise self._clash(feature.name, "is one that another feature needs")
 
     def express(self, name: str, sql: str, field: str | None = None) -> None:
         """Show a column that SQL computes from the event's values and the columns before.
@@ -227,8 +239,8 @@ class Columns:
         """
         columns: dict[str, Column] = {}
         for value, declared in self._types.items():
-            if declared in _IN_EXPRESSIONS and not (field and value.startswith(_FILTER)):
-                columns[value] = _column(f"_in_{value}", declared)
+            if declared in _IN_EXPRESSIONS and not value.startswith(_FILTER):
+                columns[value if field else f"{_OF_EVENT}{value}"] = _column(f"_in_{value}", declared)
         for feature in self._kernel.values():
             columns[feature.name] = _column(feature.name, feature.type)
         for column in self._shown.values():
@@ -239,8 +251,10 @@ class Columns:
             compiled = compile_expression(sql, columns, what=f"expression {name!r}")
         except DeclarationProblem as problem:
             raise DeclarationProblem(problem.failure, problem.exists, problem.try_, place) from None
-        for read in sorted(compiled.reads & self._types.keys()):
-            self._use(read)
+        for read in sorted(compiled.reads):
+            value = read if field else read.removeprefix(_OF_EVENT)
+            if value in self._types and (field or read != value):
+                self._use(value)
         shown = ExpressionFeature(name, compiled.type, compiled)
         self._free(shown)
         self._shown[name] = shown
@@ -269,6 +283,14 @@ def statistic_type(statistic: str, kind: FieldType) -> ColumnType:
     if statistic in ("min", "max", "first", "last"):
         return WHOLE[kind]
     return "double"
+
+
+def _with_a_value(compiled: Compiled) -> Mapping[Dialect, str]:
+    """Return the SQL of a derived value; one without a finite number has none, wherever it is read."""
+    if compiled.type != "double":
+        return compiled.sql
+    # What is not finite less itself is not a number, and equal to nothing.
+    return {dialect: f"CASE WHEN ({sql}) - ({sql}) = 0e0 THEN {sql} END" for dialect, sql in compiled.sql.items()}
 
 
 def _only_name(sql: str) -> str | None:

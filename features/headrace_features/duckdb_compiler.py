@@ -106,7 +106,8 @@ def _finite_inputs(view: View) -> str:
     derived = [quoted(f"_in_{entry.name}") for entry in view.inputs if entry.derived and entry.type == "double"]
     if not derived:
         return ""
-    return " REPLACE (\n    " + ",\n    ".join(f"{_finite(name)} AS {name}" for name in derived) + "\n  )"
+    # Minus zero is zero.
+    return " REPLACE (\n    " + ",\n    ".join(f"{_finite(name)} + 0e0 AS {name}" for name in derived) + "\n  )"
 
 
 def _finite(sql: str) -> str:

@@ -211,8 +211,9 @@ def _kilometres(latitude: str, longitude: str, to_latitude: str, to_longitude: s
     south = f"pow(sin(radians({to_latitude} - {latitude}) / 2e0), 2e0)"
     east = f"pow(sin(radians({to_longitude} - {longitude}) / 2e0), 2e0)"
     a = f"{south} + cos(radians({latitude})) * cos(radians({to_latitude})) * {east}"
-    # least() would make a number of a null.
-    return f"2e0 * {_EARTH_RADIUS_KM} * asin(sqrt(CASE WHEN {a} > 1e0 THEN 1e0 ELSE {a} END))"
+    # least() would make a number of a null, and what is not a number is greater than one.
+    within = f"CASE WHEN isfinite({a}) THEN CASE WHEN {a} > 1e0 THEN 1e0 ELSE {a} END END"
+    return f"2e0 * {_EARTH_RADIUS_KM} * asin(sqrt({within}))"
 
 
 def _distance(p: _Parts) -> str:
@@ -298,7 +299,7 @@ _BOUNDS: dict[str, Callable[[_Parts], str]] = {
     "std": _std_bound,
     "skew": _skew_bound,
     "slope": _slope_bound,
-    "ewma": lambda p: f"{TOLERANCE} * {p.largest}",
+    "ewma": lambda p: f"CASE WHEN {p.largest} > {_LARGEST_SQUARED} THEN {_INFINITE} ELSE {TOLERANCE} * {p.largest} END",
     "group_mean": _group_bound,
     "cyclic_sin": lambda _: _ANGLE_BOUND,
     "cyclic_cos": lambda _: _ANGLE_BOUND,

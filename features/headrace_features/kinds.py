@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, cast
 
@@ -100,7 +101,7 @@ def _statistic(
         where=where,
         exclude_current=end.startswith("_before"),
         quantile=quantile or (1, 2),
-        half_life_ms=half_life_ms,
+        half_life_ms=half_life_ms if statistic == "ewma" else 0,
     )
 
 
@@ -211,7 +212,7 @@ def _baseline(columns: Columns, part: Baseline) -> None:
     for of in part.of:
         columns.read(of, "baseline", NUMERIC)
         for over in part.over:
-            zone = "" if part.zone == "UTC" else "_" + part.zone.lower().replace("/", "_").replace("-", "_")
+            zone = "" if part.zone == "UTC" else "_" + _word(part.zone)
             mean = columns.hide(
                 KernelFeature(
                     f"{of}_hour_of_week_mean_{over.suffix}_before{zone}{suffix}",
@@ -225,6 +226,11 @@ def _baseline(columns: Columns, part: Baseline) -> None:
                 )
             )
             columns.express(f"{of}_baseline_{over.suffix}{suffix}", f"({columns.number(of)}) - {mean}")
+
+
+def _word(zone: str) -> str:
+    """Return the name of a zone as a part of the name of a column."""
+    return re.sub(r"\W", "_", zone.lower().replace("+", "_plus_").replace("-", "_minus_"))
 
 
 def _since_last(columns: Columns, part: SinceLast) -> None:

@@ -123,13 +123,6 @@ def plan_job(views: Sequence[View], topics: GroupTopics) -> JobPlan:
     """
     views = sorted(views, key=lambda view: view.name)
     inputs = tuple(dict.fromkeys(entry for view in views for entry in view.inputs))
-    for view in views:
-        if len(view.inputs) > MOST_INPUTS:
-            raise DeclarationError(
-                f"{view.origin}: the view {view.name!r} reads {len(view.inputs)} values of its event",
-                {"most": str(MOST_INPUTS)},
-                "split the view in two",
-            )
     functions = tuple(f"CREATE TEMPORARY FUNCTION {name} AS '{java}'" for name, java in _FUNCTIONS.items())
     parsed = _parsed(views[0], inputs)
     kernels = tuple(_kernel(view, inputs, first=index == 0) for index, view in enumerate(views))
@@ -161,8 +154,16 @@ def _parsed(view: View, inputs: Sequence[Input]) -> str:
 
 
 def _kernel(view: View, inputs: tuple[Input, ...], *, first: bool) -> KernelStep:
-    spec = json.dumps(kernel_spec(view, inputs, passes_letters=first), separators=(",", ":"))
-    return KernelStep(_PARSED, f"kernel_{view.name}", spec, f"{view.name}-{view.digest}")
+    spec = kernel_spec(view, inputs, passes_letters=first)
+    most = max((len(lane["columns"]) for lane in spec["lanes"]), default=0)
+    if most > MOST_INPUTS:
+        raise DeclarationError(
+            f"{view.origin}: the view {view.name!r} keeps {most} values of its event",
+            {"most": str(MOST_INPUTS)},
+            "split the view in two",
+        )
+    text = json.dumps(spec, separators=(",", ":"))
+    return KernelStep(_PARSED, f"kernel_{view.name}", text, f"{view.name}-{view.digest}")
 
 
 def _emitted(view: View, topics: GroupTopics) -> str:

@@ -1,5 +1,7 @@
 """Latency: matched by event id, without the warm-up; and measured on a real stack."""
 
+from importlib.util import find_spec
+
 import pytest
 
 from headrace.bench.latency import LatencyBench, bench_latency, evaluate
@@ -37,6 +39,7 @@ def test_without_a_model_there_are_no_scores_to_miss() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.skipif(find_spec("quixstreams") is None, reason="needs the dependency group: uv sync --group bench")
 def test_every_event_gets_its_row_on_a_running_stack() -> None:
     lines: list[str] = []
     result = bench_latency(LatencyBench(rate=50, seconds=2, warm_up_seconds=2, history=0), lines.append)

@@ -113,3 +113,21 @@ def test_calendar_parts_follow_the_zone_through_its_changes_of_offset(tmp_path: 
         rows = rows_of(tmp_path, [{"calendar": {"take": ["hour", "day_of_week"], "zone": zone}}], events)
         local = [datetime.fromtimestamp(second, ZoneInfo(zone)) for second in seconds]
         assert [(row["hour"], row["day_of_week"]) for row in rows] == [(at.hour, at.isoweekday()) for at in local]
+
+
+def test_a_column_called_like_a_value_of_the_event_is_not_taken_for_it(tmp_path: Path) -> None:
+    features: list[dict[str, Any]] = [
+        {"expression": {"name": "x", "sql": "x * 100"}},
+        {"lag": {"of": "x", "steps": [1], "take": ["difference"]}},
+        {"outlier": {"of": "x", "policy": "log"}},
+    ]
+    rows = rows_of(tmp_path, features, values(1.0, 5.0))
+    assert [row["x_minus_lag_1"] for row in rows] == [None, 4.0]
+    assert rows[0]["x_log"] == pytest.approx(0.6931471805599453)
+
+
+def test_the_places_of_a_distance_may_lie_anywhere_in_the_numbers(tmp_path: Path) -> None:
+    places = [{**_NONE, "lat": 1.7e308, "lon": -1.7e308}, {**_NONE, "lat": 0.0, "lon": 0.0}]
+    events = [Event("k", f"e-{i}", i, START_MS + i, place) for i, place in enumerate(places)]
+    rows = rows_of(tmp_path, [{"distance": {"name": "km", "from": ["lat", "lon"], "to": ["lon", "lat"]}}], events)
+    assert [row["km"] for row in rows] == [None, 0.0]

@@ -300,6 +300,22 @@ CASES: dict[str, tuple[str, str, str]] = {
         "- lag: {of: duration_s, ago: 0h}",
         "features/subscriber.yaml line 7: 'ago' is a length of time above zero\n  try:  ago: [1h, 24h]",
     ),
+    "a column that another feature needs": (
+        "- calendar: {take: [hour], zone: UTC}",
+        "- zscore: {of: duration_s, over: 5m}\n"
+        "  - distance: {name: duration_s_mean_5m_before, from: [duration_s, duration_s], to: [duration_s, duration_s]}",
+        "features/subscriber.yaml line 10: the column 'duration_s_mean_5m_before' is one that another feature needs\n"
+        "  columns:  duration_s_lag_1, duration_s_lag_2, duration_s_count_5m, duration_s_mean_5m, "
+        "duration_s_zscore_5m\n"
+        "  try:      another name, or remove one of the two",
+    ),
+    "a time zone of old": (
+        "zone: UTC",
+        "zone: EST",
+        "features/subscriber.yaml line 9: 'EST' is not a time zone\n"
+        "  expected:  a name of the IANA database\n"
+        "  try:       UTC",
+    ),
 }
 
 

@@ -69,6 +69,8 @@ DERIVED: dict[str, tuple[str, Expression]] = {
     "d_quotient": ("1 / i", _null_safe(lambda i: 1 / i if i else None, "i")),
     "d_large": ("exp(i * 100)", _null_safe(lambda i: _exp(float(i) * 100), "i")),
     "d_bool": ("s <> 'a'", _null_safe(lambda s: s != "a", "s")),
+    "d_zero": ("x * 0", _null_safe(lambda x: x * 0, "x")),
+    "d_far": ("d_large > 5", _null_safe(lambda large: large > 5, "d_large")),
     "d_text": ("coalesce(s, 'none')", lambda values: values["s"] if values["s"] is not None else "none"),
 }
 
@@ -139,10 +141,12 @@ def _lists(elements: st.SearchStrategy[Any], most: int) -> st.SearchStrategy[lis
 def declarations(draw: st.DrawFn) -> tuple[dict[str, Any], Rules]:
     """Declarations over READING without a name declared twice, and the same for the reference."""
     derived = draw(st.lists(st.sampled_from(list(DERIVED)), max_size=3, unique=True))
+    if "d_far" in derived:
+        derived = [*(name for name in derived if name not in ("d_large", "d_far")), "d_large", "d_far"]
     numbers = ["x", "n", "i", "b", *(name for name in derived if name != "d_text")]
     values = _Values(numbers, [*numbers, "s", *(name for name in derived if name == "d_text")])
     features: list[dict[str, Any]] = [_BASE_WINDOW] if draw(st.booleans()) else []
-    filters = st.sampled_from([None, None, "b", *(name for name in derived if name == "d_bool")])
+    filters = st.sampled_from([None, None, "b", *(name for name in derived if name in _CONDITIONS)])
     taken = {(of, over, take, False, None) for of in ["x"] for over in ["100ms", "1s"] for take in _BASE_TAKEN}
     for _ in range(draw(st.integers(0, 3))):
         window = draw(_windows(values, filters))
@@ -162,7 +166,7 @@ def declarations(draw: st.DrawFn) -> tuple[dict[str, Any], Rules]:
     if "e_of_e" in chosen:
         chosen = [*(name for name in chosen if name not in ("e_least", "e_of_e")), "e_least", "e_of_e"]
     dedup_ms = draw(st.sampled_from([0, 10, 100, 5000]))
-    retain_ms = draw(st.sampled_from([3000, 5000, 60_000]))
+    retain_ms = draw(st.sampled_from([3000, 5000, 60_000, 31_536_000_000]))
     declaration = {
         "name": "random",
         "source": "reading",
@@ -191,6 +195,7 @@ class _Values:
     all: list[str]
 
 
+_CONDITIONS = ("d_bool", "d_far")
 _Filters = st.SearchStrategy[str | None]
 _BASE_TAKEN = ["count", "sum", "mean", "std"]
 
@@ -266,7 +271,7 @@ _OTHERS: dict[str, Callable[[_Values, _Filters], st.SearchStrategy[dict[str, Any
 
 _STEPS_MS = (
     [0] * 8 + [1, 9, 10, 11] * 2 + [50, 99, 100, 101] * 2 + [999, 1000, 1001, 3000, 3001, 5000, 5001, 60_001]
-    + [-1, -50, -2000]
+    + [2_592_000_000, -1, -50, -2000]
 )  # fmt: skip
 _DOUBLES = [None, 0.0, 1.0, 1.0, 3.5, 1e-3, 1e16, -1e16]
 _LONGS = [None, -3, 0, 1, 1, 3, 2**62 - 1, 2**62, 2**62 + 1]

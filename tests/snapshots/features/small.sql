@@ -19,7 +19,7 @@ FROM accepted
 framed AS (
 SELECT
   * REPLACE (
-    CASE WHEN isfinite("_in_doubled") THEN "_in_doubled" END AS "_in_doubled"
+    CASE WHEN isfinite("_in_doubled") THEN "_in_doubled" END + 0e0 AS "_in_doubled"
   ),
   "_row" - 1 - (count(*) OVER (PARTITION BY "_key", "_generation" ORDER BY "_clock_ms") - count(*) OVER (PARTITION BY "_key", "_generation" ORDER BY "_clock_ms" RANGE BETWEEN 299999 PRECEDING AND CURRENT ROW)) AS "_before_300000"
 FROM event

@@ -26,8 +26,10 @@ final class Aggregate implements Part {
     private long backMinimum;
     private long backMaximum;
     private long backClock;
-    /** Times count from here, so that they are small. */
+    /** Times of the back part count from its first value, those of the front part from its newest: so they are small. */
     private long anchor = UNSET;
+
+    private long frontAnchor = UNSET;
     /** Clock of the newest row of the front part. */
     private long frontClock;
 
@@ -151,7 +153,7 @@ final class Aggregate implements Part {
         int size = (int) (to - from);
         allocate(size);
         clearBack();
-        anchor = size == 0 ? UNSET : log.clock(from);
+        anchor = UNSET;
         frontClock = size == 0 ? 0 : log.clock(to - 1);
         // The suffixes grow from the newest to the oldest with the same steps as the back part grows forward.
         for (int i = size - 1; i >= 0; i--) {
@@ -172,6 +174,8 @@ final class Aggregate implements Part {
             }
         }
         clearBack();
+        frontAnchor = anchor;
+        anchor = UNSET;
     }
 
     private void allocate(int size) {
@@ -218,7 +222,8 @@ final class Aggregate implements Part {
         double total = a + b;
         double delta = suffixes[MEAN][i] - all[MEAN];
         if (keeps(WindowSpec.SLOPE)) {
-            double time = suffixes[TIME_MEAN][i] - all[TIME_MEAN];
+            double apart = anchor == UNSET ? 0 : (frontAnchor - anchor) / 1000.0;
+            double time = apart + suffixes[TIME_MEAN][i] - all[TIME_MEAN];
             double share = a * b / total;
             all[TIME_PRODUCTS] += suffixes[TIME_PRODUCTS][i] + time * delta * share;
             all[TIME_SQUARES] += suffixes[TIME_SQUARES][i] + time * time * share;

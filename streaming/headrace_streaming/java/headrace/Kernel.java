@@ -113,7 +113,8 @@ final class Kernel {
                 if (spec.isHeld[i]) current.texts[i] = text.toString();
                 return text;
             case "double":
-                double real = input.getDouble(field);
+                // Minus zero is zero.
+                double real = input.getDouble(field) + 0.0;
                 // A derived value without a finite number has none.
                 if (!Double.isFinite(real)) return null;
                 current.numbers[i] = Double.doubleToRawLongBits(real);

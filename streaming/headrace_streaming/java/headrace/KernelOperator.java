@@ -28,6 +28,9 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     /** Share of the Java heap that the keys in memory of all copies of this operator may fill together; with 0 it holds one key. */
     private static final double SHARE_OF_HEAP = Double.parseDouble(System.getProperty("headrace.kernel.share-of-heap", "0.25"));
 
+    /** Events after which the keys that they have changed are counted: that is what a catch-up may add unseen. */
+    private static final int COUNT_EVERY = 4096;
+
     private final String specification;
 
     private transient Kernel kernel;
@@ -36,6 +39,7 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     private transient DataOutputSerializer buffer;
     private transient LinkedHashMap<Object, KeyState> keys;
     private transient List<KeyState> dirty;
+    private transient int sinceCounted;
     private transient long bytes;
     private transient long mostBytes;
 
@@ -83,6 +87,11 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
             dirty.add(state);
         }
         output.collect(element.replace(row));
+        if (++sinceCounted >= COUNT_EVERY) {
+            sinceCounted = 0;
+            for (KeyState changed : dirty) count(changed);
+            if (bytes > mostBytes) makeRoom(null);
+        }
     }
 
     private KeyState state(RowData input) throws Exception {
@@ -104,7 +113,7 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
         bytes += state.bytes;
     }
 
-    /** Forgets the keys that were not used for longest, down to nine tenths of what may be kept. */
+    /** Forgets the keys that were not used for longest, down to nine tenths of what may be kept; not the one in use. */
     private void makeRoom(KeyState current) throws Exception {
         write();
         Iterator<KeyState> oldest = keys.values().iterator();
@@ -114,7 +123,6 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
             bytes -= state.bytes;
             oldest.remove();
         }
-        setCurrentKey(current.key);
     }
 
     private void write() throws Exception {
@@ -129,6 +137,7 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     @Override
     public void snapshotState(StateSnapshotContext context) throws Exception {
         write();
+        if (bytes > mostBytes) makeRoom(null);
         super.snapshotState(context);
     }
 }

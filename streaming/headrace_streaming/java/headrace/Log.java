@@ -26,6 +26,9 @@ final class Log {
 
     private final long[][] numbers;
     private final String[][] texts;
+    /** Bytes of memory of all texts, about. */
+    private long letters;
+
     /** Pieces [storedFrom, storedTo) stand in state. */
     private long storedFrom;
 
@@ -74,15 +77,28 @@ final class Log {
         if (nulls != null) nulls[i] = nullMask;
         for (int c = 0; c < kinds.length; c++) {
             if (numbers[c] != null) numbers[c][i] = values[c];
-            else texts[c][i] = (nullMask >>> c & 1) == 0 ? strings[c] : null;
+            else put(c, i, (nullMask >>> c & 1) == 0 ? strings[c] : null);
         }
+    }
+
+    private void put(int column, int i, String text) {
+        texts[column][i] = text;
+        letters += size(text);
+    }
+
+    private static long size(String text) {
+        return text == null ? 0 : 48 + text.length();
     }
 
     /** Lets go of the rows before a position. */
     void release(long keep) {
         if (keep <= first) return;
         for (String[] column : texts) {
-            if (column != null) for (long p = first; p < keep; p++) column[at(p)] = null;
+            if (column == null) continue;
+            for (long p = first; p < keep; p++) {
+                letters -= size(column[at(p)]);
+                column[at(p)] = null;
+            }
         }
         first = keep;
         if (clocks.length > 64 && size() < clocks.length / 8) resize(clocks.length / 4);
@@ -112,8 +128,6 @@ final class Log {
     /** Bytes of memory, about. */
     long bytes() {
         long words = clocks.length * (1L + kinds.length) + (nulls == null ? 0 : nulls.length);
-        long letters = 0;
-        for (String[] column : texts) if (column != null) letters += column.length * 40L;
         return 64 + words * 8 + letters;
     }
 
@@ -195,7 +209,7 @@ final class Log {
                 if ((masks[k] >>> c & 1) != 0) continue;
                 if (kinds[c] == Kind.TEXT) {
                     String text = Texts.read(in);
-                    if (k >= gone) texts[c][at(from + k)] = text;
+                    if (k >= gone) put(c, at(from + k), text);
                 } else {
                     long number = kinds[c] == Kind.LONG ? Words.read(in) : in.readLong();
                     if (k >= gone) numbers[c][at(from + k)] = number;

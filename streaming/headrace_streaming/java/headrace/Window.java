@@ -57,7 +57,7 @@ final class Window {
         return bytes;
     }
 
-    /** The parts are made again from the log, the aggregates in the order they were made, hence with the same bits. */
+    /** The parts are made again from the log, the aggregates in the order they were made. */
     void restore(Log log, long newFrom, long newMiddle) {
         from = newFrom;
         middle = newMiddle;
