@@ -163,7 +163,13 @@ def table_environment(options: Mapping[str, str]) -> StreamTableEnvironment:
     configuration = Configuration()
     for name, value in options.items():
         configuration.set_string(name, value)
-    return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(configuration))
+    if options.get("execution.target") != "remote":
+        return StreamTableEnvironment.create(StreamExecutionEnvironment.get_execution_environment(configuration))
+    from pyflink.java_gateway import get_gateway
+
+    # The usual factory makes a cluster of its own, whatever the options say.
+    java = get_gateway().jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+    return StreamTableEnvironment.create(StreamExecutionEnvironment(java(configuration._j_configuration)))
 
 
 def execute(environment: StreamTableEnvironment, steps: Sequence[str | KernelStep]) -> TableResult:
