@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pydantic
 from headrace_ingestion.contract import Name
 from headrace_ingestion.documents import DeclarationProblem
-from headrace_ingestion.durations import Duration, parse_duration
+from headrace_ingestion.durations import Duration, duration_ms, parse_duration
 from headrace_ingestion.errors import closest
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
@@ -116,7 +116,7 @@ class Over(BaseModel):
         if rows:
             return cls(text=f"{rows[1]} rows", length_ms=0, rows=int(rows[1]))
         try:
-            length_ms = round(parse_duration(str(text)).total_seconds() * 1000)
+            length_ms = duration_ms(parse_duration(str(text)))
         except DeclarationProblem:
             length_ms = 0
         if length_ms <= 0:
@@ -143,7 +143,7 @@ def _spans(value: object) -> object:
 def _span(text: str) -> Over:
     if _ROWS.fullmatch(text):
         raise DeclarationProblem("'ago' is a length of time, not a number of rows", {}, "steps: [1], or ago: 24h")
-    length_ms = round(parse_duration(text).total_seconds() * 1000)
+    length_ms = duration_ms(parse_duration(text))
     if length_ms == 0:
         raise DeclarationProblem("'ago' is a length of time above zero", {}, "ago: [1h, 24h]")
     return Over(text=text, length_ms=length_ms, rows=0)
@@ -153,6 +153,8 @@ Overs = Annotated[tuple[Over, ...], BeforeValidator(_overs), pydantic.Field(min_
 
 
 class Entry(BaseModel):
+    """A mapping of a declaration: frozen, without further keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -281,16 +283,25 @@ class Ratio(_Filtered):
         return self
 
 
-class ZScore(_Filtered):
-    """How many deviations the event lies from the mean of the values before it: `duration_s_zscore_24h`."""
+class _OverValues(_Filtered):
+    """An entry about values in windows before the event.
 
-    model_config = ConfigDict(title="zscore")
+    Attributes:
+        of: Values of the event.
+        over: Extents of the windows.
+    """
 
     of: Names
     over: Overs
 
 
-class Fences(_Filtered):
+class ZScore(_OverValues):
+    """How many deviations the event lies from the mean of the values before it: `duration_s_zscore_24h`."""
+
+    model_config = ConfigDict(title="zscore")
+
+
+class Fences(_OverValues):
     """Tukey's fences of the values before the event: `duration_s_fence_low_24h`, `duration_s_fence_high_24h`.
 
     Attributes:
@@ -299,8 +310,6 @@ class Fences(_Filtered):
 
     model_config = ConfigDict(title="fences")
 
-    of: Names
-    over: Overs
     k: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] = 1.5
 
 
@@ -326,22 +335,17 @@ class Outlier(Fences):
         return self
 
 
-class Rarity(_Filtered):
+class Rarity(_OverValues):
     """The share of the values before the event that equal its own: `country_rarity_24h`."""
 
     model_config = ConfigDict(title="rarity")
 
-    of: Names
-    over: Overs
 
-
-class Baseline(_Filtered):
+class Baseline(_OverValues):
     """The value less the mean of those before it in the same hour of the week: `duration_s_baseline_28d`."""
 
     model_config = ConfigDict(title="baseline")
 
-    of: Names
-    over: Overs
     zone: Zone = "UTC"
 
 

@@ -131,8 +131,9 @@ def _ratio(columns: Columns, part: Ratio) -> None:
     ends = columns.where(part.where, part.suffix)
     for of in part.of:
         for statistic in part.take:
-            if statistic == "ewma" or columns.read(of, f"{statistic} of a ratio", NUMERIC) not in NUMERIC:
+            if statistic == "ewma":
                 raise DeclarationProblem("a ratio does not take 'ewma'", {}, "take: mean", (*columns.place, "take"))
+            columns.read(of, f"{statistic} of a ratio", NUMERIC)
             for over in part.over:
                 for per in part.per:
                     short, long = (
@@ -142,53 +143,54 @@ def _ratio(columns: Columns, part: Ratio) -> None:
                     columns.express(f"{of}_{label}_{over.suffix}_per_{per.suffix}{ends[1]}", f"{short} / {long}")
 
 
-def _before(columns: Columns, part: Any, of: str, over: Over, statistics: tuple[str, ...]) -> Iterator[str]:
+def _before(
+    columns: Columns, of: str, over: Over, statistics: tuple[str, ...], ends: tuple[str | None, str]
+) -> Iterator[str]:
     """Have statistics of the values before the event computed, and yield the names of their columns."""
-    where, suffix = columns.where(part.where, part.suffix)
+    where, suffix = ends
     for statistic in statistics:
         yield columns.hide(_statistic(columns, of, statistic, over, (where, f"_before{suffix}")))
 
 
-def _suffix(columns: Columns, part: Any) -> str:
-    return columns.where(part.where, part.suffix)[1]
-
-
 def _zscore(columns: Columns, part: ZScore) -> None:
+    ends = columns.where(part.where, part.suffix)
     for of in part.of:
         columns.read(of, "zscore", NUMERIC)
         for over in part.over:
-            count, mean, std = _before(columns, part, of, over, ("count", "mean", "std"))
+            count, mean, std = _before(columns, of, over, ("count", "mean", "std"), ends)
             sql = f"CASE WHEN {count} >= {LEAST_VALUES} THEN ({columns.number(of)} - {mean}) / {std} END"
-            columns.express(f"{of}_zscore_{over.suffix}{_suffix(columns, part)}", sql)
+            columns.express(f"{of}_zscore_{over.suffix}{ends[1]}", sql)
 
 
-def _fences_of(columns: Columns, part: Fences, of: str, over: Over) -> tuple[str, str, str]:
+def _fences_of(
+    columns: Columns, part: Fences, of: str, over: Over, ends: tuple[str | None, str]
+) -> tuple[str, str, str]:
     """Return the SQL of the number of values before, and of the fences."""
-    count, low, high = _before(columns, part, of, over, ("count", "p25", "p75"))
+    count, low, high = _before(columns, of, over, ("count", "p25", "p75"), ends)
     return count, f"({low} - {part.k!r} * ({high} - {low}))", f"({high} + {part.k!r} * ({high} - {low}))"
 
 
 def _fences(columns: Columns, part: Fences) -> None:
+    ends = columns.where(part.where, part.suffix)
     for of in part.of:
         columns.read(of, "fences", NUMERIC)
         for over in part.over:
-            count, low, high = _fences_of(columns, part, of, over)
-            end = f"{over.suffix}{_suffix(columns, part)}"
-            columns.express(f"{of}_fence_low_{end}", f"CASE WHEN {count} >= {LEAST_VALUES} THEN {low} END")
-            columns.express(f"{of}_fence_high_{end}", f"CASE WHEN {count} >= {LEAST_VALUES} THEN {high} END")
+            count, *fences = _fences_of(columns, part, of, over, ends)
+            for side, fence in zip(("low", "high"), fences, strict=True):
+                sql = f"CASE WHEN {count} >= {LEAST_VALUES} THEN {fence} END"
+                columns.express(f"{of}_fence_{side}_{over.suffix}{ends[1]}", sql)
 
 
 def _outlier(columns: Columns, part: Outlier) -> None:
+    ends = columns.where(part.where, part.suffix)
     for of in part.of:
         columns.read(of, "outlier", NUMERIC)
         x = f"({columns.number(of)})"
         if "log" in part.policy:
-            columns.express(
-                f"{of}_log{_suffix(columns, part)}", f"CASE WHEN {x} >= 0 THEN ln(1 + {x}) ELSE - ln(1 - {x}) END"
-            )
+            columns.express(f"{of}_log{ends[1]}", f"CASE WHEN {x} >= 0 THEN ln(1 + {x}) ELSE - ln(1 - {x}) END")
         for over in part.over:
-            count, low, high = _fences_of(columns, part, of, over)
-            end = f"{over.suffix}{_suffix(columns, part)}"
+            count, low, high = _fences_of(columns, part, of, over, ends)
+            end = f"{over.suffix}{ends[1]}"
             if "flag" in part.policy:
                 sql = f"CASE WHEN {count} >= {LEAST_VALUES} THEN {x} < {low} OR {x} > {high} END"
                 columns.express(f"{of}_outlier_{end}", sql)

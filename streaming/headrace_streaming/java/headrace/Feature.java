@@ -1,13 +1,42 @@
 package headrace;
 
 import java.time.ZoneId;
+import java.util.Locale;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.table.data.StringData;
 
 /** One column that the kernel computes. */
 final class Feature {
     private static final double EARTH_RADIUS_KM = 6371.0088;
-    private final String operation;
+
+    private enum Operation {
+        CALENDAR,
+        CYCLIC_SIN,
+        CYCLIC_COS,
+        DISTANCE,
+        SINCE_LAST,
+        LAG,
+        AGO,
+        TRAVEL,
+        DISTINCT,
+        RARITY,
+        QUANTILE,
+        FIRST,
+        LAST,
+        GROUP_MEAN,
+        COUNT,
+        SUM,
+        MEAN,
+        STD,
+        MIN,
+        MAX,
+        RANGE,
+        SKEW,
+        SLOPE,
+        EWMA
+    }
+
+    private final Operation operation;
     /** Whether it is computed before the event at hand is added. */
     final boolean excludeCurrent;
 
@@ -28,7 +57,7 @@ final class Feature {
     private final int[] place;
 
     private Feature(JsonNode node) {
-        operation = node.get("operation").asText();
+        operation = Operation.valueOf(node.get("operation").asText().toUpperCase(Locale.ROOT));
         excludeCurrent = node.path("exclude_current").asBoolean(false);
         lane = node.path("lane").asInt(-1);
         window = node.path("window").asInt(-1);
@@ -37,7 +66,7 @@ final class Feature {
         ago = node.path("ago").asInt(-1);
         column = node.path("column").asInt(-1);
         input = node.path("input").asInt(-1);
-        kind = Kind.of(node.path("type").asText("long"));
+        kind = InputType.of(node.path("type").asText("long")).kind;
         numerator = node.path("numerator").asLong();
         denominator = node.path("denominator").asLong(1);
         piece = node.path("piece").asText();
@@ -55,14 +84,13 @@ final class Feature {
     /** Value at the event at hand; null is null. */
     Object value(Lane[] lanes, Current current) {
         switch (operation) {
-            case "hour":
-            case "calendar":
+            case CALENDAR:
                 return zone.part(piece, current.eventTimeMs);
-            case "cyclic_sin":
+            case CYCLIC_SIN:
                 return Math.sin(angle(current));
-            case "cyclic_cos":
+            case CYCLIC_COS:
                 return Math.cos(angle(current));
-            case "distance":
+            case DISTANCE:
                 return distance(current);
             default:
                 return history(lanes[lane], current);
@@ -75,27 +103,27 @@ final class Feature {
 
     private Object history(Lane lane, Current current) {
         switch (operation) {
-            case "since_last": {
+            case SINCE_LAST: {
                 long position = lane.before(1);
                 return position < lane.log.first ? null : (Object) ((current.clockMs - lane.log.clock(position)) / 1000.0);
             }
-            case "lag":
+            case LAG:
                 return held(lane.log, lane.before(steps));
-            case "ago":
+            case AGO:
                 return held(lane.log, lane.ago(ago));
-            case "travel":
+            case TRAVEL:
                 return travel(lane, current);
-            case "distinct":
+            case DISTINCT:
                 return (long) ((Values) lane.window(window).part(part)).different();
-            case "rarity":
+            case RARITY:
                 return rarity((Values) lane.window(window).part(part), current);
-            case "quantile":
+            case QUANTILE:
                 return ((Ordered) lane.window(window).part(part)).quantile(numerator, denominator);
-            case "first":
+            case FIRST:
                 return held(lane.log, ((Ends) lane.window(window).part(part)).first());
-            case "last":
+            case LAST:
                 return held(lane.log, ((Ends) lane.window(window).part(part)).last());
-            case "group_mean":
+            case GROUP_MEAN:
                 return ((Groups) lane.window(window).part(part)).mean(current.numbers[input]);
             default:
                 return statistic(lane.window(window), current);
@@ -126,25 +154,25 @@ final class Feature {
         Aggregate aggregate = over.aggregate(part);
         boolean isEmpty = aggregate.count == 0;
         switch (operation) {
-            case "count":
+            case COUNT:
                 return (long) aggregate.count;
-            case "sum":
+            case SUM:
                 return isEmpty ? (Object) 0.0 : (Object) aggregate.sum();
-            case "mean":
+            case MEAN:
                 return isEmpty ? null : (Object) (aggregate.sum() / aggregate.count);
-            case "std":
+            case STD:
                 return isEmpty ? null : (Object) aggregate.deviation();
-            case "min":
+            case MIN:
                 return isEmpty ? null : number(aggregate.minimum);
-            case "max":
+            case MAX:
                 return isEmpty ? null : number(aggregate.maximum);
-            case "range":
+            case RANGE:
                 return isEmpty ? null : (Object) (real(aggregate.maximum) - real(aggregate.minimum));
-            case "skew":
+            case SKEW:
                 return aggregate.skewness();
-            case "slope":
+            case SLOPE:
                 return aggregate.slope();
-            case "ewma":
+            case EWMA:
                 return aggregate.decayedMean(over.from, over.middle, current.clockMs);
             default:
                 throw new IllegalArgumentException("the kernel does not know the operation '" + operation + "'");

@@ -107,23 +107,23 @@ final class Kernel {
     private Object take(RowData input, int field, int i) {
         if (input.isNullAt(field)) return null;
         switch (spec.types[i]) {
-            case "string":
+            case STRING:
                 StringData text = input.getString(field);
                 // What passes by lives no longer than the row; what stays is a copy.
                 if (spec.isHeld[i]) current.texts[i] = text.toString();
                 return text;
-            case "double":
+            case DOUBLE:
                 // Minus zero is zero.
                 double real = input.getDouble(field) + 0.0;
                 // A derived value without a finite number has none.
                 if (!Double.isFinite(real)) return null;
                 current.numbers[i] = Double.doubleToRawLongBits(real);
                 return real;
-            case "bool":
+            case BOOL:
                 boolean flag = input.getBoolean(field);
                 current.numbers[i] = flag ? 1 : 0;
                 return flag;
-            case "int":
+            case INT:
                 int small = input.getInt(field);
                 current.numbers[i] = small;
                 return small;

@@ -18,8 +18,8 @@ final class KernelSpec {
     /** Where each input stands among the inputs of all views. */
     final int[] positions;
 
-    /** Contract types of the inputs; after them come the hours of week, which are not read but computed. */
-    final String[] types;
+    /** Types of the inputs; after them come the hours of week, which are not read but computed. */
+    final InputType[] types;
 
     /** Zones of the hours of week that lanes hold beside the inputs. */
     final LocalTime[] hoursOfWeek;
@@ -36,10 +36,10 @@ final class KernelSpec {
         retainMs = root.get("retain_ms").asLong();
         passesLetters = root.get("passes_letters").asBoolean();
         JsonNode inputs = root.get("inputs");
-        types = new String[inputs.size()];
+        types = new InputType[inputs.size()];
         positions = new int[types.length];
         for (int i = 0; i < types.length; i++) {
-            types[i] = inputs.get(i).get("type").asText();
+            types[i] = InputType.of(inputs.get(i).get("type").asText());
             positions[i] = inputs.get(i).get("position").asInt();
         }
         JsonNode zones = root.get("hours_of_week");
@@ -66,15 +66,15 @@ final class KernelSpec {
         int[] inputs = numbers(node.get("columns"));
         Kind[] kinds = new Kind[inputs.length];
         for (int c = 0; c < kinds.length; c++) {
-            kinds[c] = inputs[c] < types.length ? Kind.of(types[inputs[c]]) : Kind.LONG;
+            kinds[c] = inputs[c] < types.length ? types[inputs[c]].kind : Kind.LONG;
             isHeld[inputs[c]] = true;
         }
         JsonNode nodes = node.get("windows");
         WindowSpec[] windows = new WindowSpec[nodes.size()];
         for (int w = 0; w < windows.length; w++) windows[w] = window(nodes.get(w));
-        int[] ago = numbers(node.get("ago_ms"));
-        long[] agoMs = new long[ago.length];
-        for (int a = 0; a < ago.length; a++) agoMs[a] = node.get("ago_ms").get(a).asLong();
+        JsonNode ago = node.get("ago_ms");
+        long[] agoMs = new long[ago.size()];
+        for (int a = 0; a < agoMs.length; a++) agoMs[a] = ago.get(a).asLong();
         return new LaneSpec(node.get("where").asInt(), inputs, kinds, windows, node.get("lag_rows").asInt(), agoMs);
     }
 

@@ -31,10 +31,10 @@ public final class KernelStep {
             Table table = tables.from(name);
             return tables.toDataStream(table, input(table.getResolvedSchema()));
         });
-        KernelSpec spec = KernelSpec.parse(specification);
-        DataType keyType = KernelTypes.of(spec.keyType);
-        DataType output = KernelTypes.output(specification);
-        DataStream<RowData> rows = events.keyBy(new KeySelector(spec.keyType), InternalTypeInfo.of(keyType.getLogicalType()))
+        String keyType = KernelSpec.parse(specification).keyType;
+        DataType output = KernelTypes.output(keyType, specification);
+        DataStream<RowData> rows = events.keyBy(
+                        new KeySelector(keyType), InternalTypeInfo.of(KernelTypes.of(keyType).getLogicalType()))
                 .transform(
                         "kernel " + to,
                         InternalTypeInfo.of((RowType) output.getLogicalType()),

@@ -31,9 +31,9 @@ final class KernelTypes {
         }
     }
 
-    static DataType output(String specification) {
+    static DataType output(String keyType, String specification) {
         List<DataTypes.Field> fields = new ArrayList<>();
-        fields.add(DataTypes.FIELD("_key", of(KernelSpec.parse(specification).keyType)));
+        fields.add(DataTypes.FIELD("_key", of(keyType)));
         fields.add(DataTypes.FIELD("_outcome", DataTypes.INT().notNull()));
         fields.add(DataTypes.FIELD("_record_key", DataTypes.BYTES()));
         fields.add(DataTypes.FIELD("_letter", DataTypes.BYTES()));

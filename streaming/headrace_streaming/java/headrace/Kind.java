@@ -4,16 +4,5 @@ package headrace;
 enum Kind {
     DOUBLE,
     LONG,
-    TEXT;
-
-    static Kind of(String type) {
-        switch (type) {
-            case "double":
-                return DOUBLE;
-            case "string":
-                return TEXT;
-            default:
-                return LONG;
-        }
-    }
+    TEXT
 }

@@ -1,7 +1,6 @@
 package headrace;
 
 import java.io.IOException;
-import java.util.Arrays;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
 
@@ -217,10 +216,5 @@ final class Log {
             }
         }
         next += count - gone;
-    }
-
-    @Override
-    public String toString() {
-        return "log of " + Arrays.toString(kinds) + " [" + first + ", " + next + ")";
     }
 }
