@@ -9,8 +9,8 @@ from headrace_streaming.checkpoints import StateFolder
 from headrace_streaming.plan import JobPlan
 
 from headrace.project import Project
-from headrace.stack.jars import pyflink_jars
-from headrace.stack.java import compile_java, java_home
+from headrace.stack.jars import fetch, pyflink_jars
+from headrace.stack.java import COMPILE_LATER, compile_java, java_home
 
 _LOG4J = """\
 status = error
@@ -48,18 +48,23 @@ def flink_environment(project: Project, name: str) -> dict[str, str]:
         "JAVA_HOME": str(java_home()),
         "LOG4J_PROPERTIES": str(configuration),
         "FLINK_LOG_DIR": str(logs),
-        "JVM_ARGS": f"-Xmx{project.settings.flink.memory_megabytes}m -XX:+UseParallelGC",
+        "JVM_ARGS": " ".join([f"-Xmx{project.settings.flink.memory_megabytes}m", "-XX:+UseParallelGC", *COMPILE_LATER]),
     }
 
 
 def functions_jar() -> Path:
-    """Return the jar of parse, kernel and emit, compiled when their sources are new.
+    """Return the jar of source, kernel and emit, compiled when their sources are new.
 
     Raises:
         JavaError: They do not compile.
         JarError: The compiler cannot be fetched.
     """
-    return compile_java(headrace_streaming.java_sources(), pyflink_jars(), "headrace-functions")
+    return compile_java(headrace_streaming.java_sources(), functions_classpath(), "headrace-functions")
+
+
+def functions_classpath() -> list[Path]:
+    """Return the jars that the functions need: Flink's, and the connector to Kafka."""
+    return [*pyflink_jars(), *fetch(["flink"])]
 
 
 def job_state(project: Project, plan: JobPlan, jar: Path) -> tuple[StateFolder, str | None]:

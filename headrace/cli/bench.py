@@ -31,7 +31,7 @@ def group() -> None:
 
 
 @group.command()
-@click.option("--events", type=click.IntRange(min=2000), default=1_000_000, show_default=True, help="Events of a run.")
+@click.option("--events", type=click.IntRange(min=2000), default=2_000_000, show_default=True, help="Events of a run.")
 @click.option("--keys", type=click.IntRange(min=1), default=5_000, show_default=True, help="Keys they are spread over.")
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Runs of each, in turn.")
 @click.option(
@@ -47,7 +47,7 @@ def group() -> None:
 def features(events: int, keys: int, rounds: int, entries: "tuple[Entry, ...]", output_format: str) -> None:
     """Measure the feature job from Kafka to Kafka: 18 features, beside a pass-through, stacked SQL and Quix Streams.
 
-    Rates count from the first tenth of the rows to the last row.
+    Rates count from the first quarter of the rows to the last row.
     """
     from headrace.bench.features import FeaturesBench, bench_features
     from headrace.bench.features_report import COLUMNS, as_data, ratio_rows, rows_of

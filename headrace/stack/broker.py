@@ -12,7 +12,7 @@ from pathlib import Path
 
 from headrace.stack.errors import BrokerError
 from headrace.stack.jars import fetch
-from headrace.stack.java import java_command, stack_jar
+from headrace.stack.java import COMPILE_LATER, java_command, stack_jar
 from headrace.stack.logs import last_telling_line
 from headrace.stack.ports import free_ports, is_open
 
@@ -116,7 +116,7 @@ def broker_command(folder: Path, port: int, controller_port: int) -> list[str]:
     log4j = folder / "log4j2.properties"
     log4j.write_text(_LOG4J)
     classpath = ":".join(str(jar) for jar in [stack_jar(), *fetch(["kafka"])])
-    options = [f"-Xmx{HEAP_MEGABYTES}m", "-Xms64m", "-XX:+UseSerialGC", "-Djava.awt.headless=true"]
+    options = [f"-Xmx{HEAP_MEGABYTES}m", "-Xms64m", "-XX:+UseSerialGC", "-Djava.awt.headless=true", *COMPILE_LATER]
     options.append(f"-Dlog4j2.configurationFile={log4j}")
     command = [str(java_command()), *options, "-cp", classpath, "headrace.Leash", "headrace.Broker"]
     return [*command, str(properties), str(data), _cluster_id(folder)]

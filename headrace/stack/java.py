@@ -12,6 +12,16 @@ from headrace.stack.cache import atomic_file, cache_folder
 from headrace.stack.errors import JavaError
 from headrace.stack.jars import fetch
 
+COMPILE_LATER = (
+    "-XX:Tier4InvocationThreshold=20000",
+    "-XX:Tier4MinInvocationThreshold=5000",
+    "-XX:Tier4CompileThreshold=40000",
+)
+"""Options of a JVM whose hot code is small: the optimizing compiler leaves alone what only starting and planning run.
+
+It then takes half the time, which on two cores is time that the job lacks (`headrace bench features`).
+"""
+
 _STACK_SOURCES = Path(__file__).with_name("java")
 # Part of the cache's key: another compiler or other options give another jar.
 _COMPILER_OPTIONS = ("-17", "-proc:none", "-parameters", "-nowarn", "-encoding", "UTF-8")

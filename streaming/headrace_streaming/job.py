@@ -10,13 +10,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from headrace_ingestion.errors import HeadraceError
 
 from headrace_streaming.checkpoints import StateFolder
 from headrace_streaming.cluster import ENDED, FlinkCluster, JobName
-from headrace_streaming.plan import JobPlan, KafkaTables, KernelStep
+from headrace_streaming.plan import JobPlan, KafkaTables, KernelStep, SourceStep, Step
 
 if TYPE_CHECKING:
     from pyflink.common import JobClient
@@ -172,20 +172,31 @@ def table_environment(options: Mapping[str, str]) -> StreamTableEnvironment:
     return StreamTableEnvironment.create(StreamExecutionEnvironment(java(configuration._j_configuration)))
 
 
-def execute(environment: StreamTableEnvironment, steps: Sequence[str | KernelStep]) -> TableResult:
+def execute(environment: StreamTableEnvironment, steps: Sequence[Step]) -> TableResult:
     """Run the steps of a plan in order and return the result of the last one."""
-    from pyflink.util.java_utils import add_jars_to_context_class_loader, load_java_class
+    from pyflink.util.java_utils import add_jars_to_context_class_loader
 
-    *before, insert = steps
     jars = environment.get_config().get("pipeline.jars", "")
     add_jars_to_context_class_loader(jars.split(";"))
-    kernel = load_java_class("headrace.KernelStep").newInstance()
+    source, kernel = _java("headrace.SourceStep"), _java("headrace.KernelStep")
+    tables = environment._j_tenv
+    *before, insert = steps
     for step in before:
-        if isinstance(step, str):
-            environment.execute_sql(step)
-        else:
-            kernel.add(environment._j_tenv, step.source, step.target, step.spec, step.uid)
+        match step:
+            case SourceStep():
+                client = json.dumps(step.client)
+                source.add(tables, step.topic, step.target, step.contract, client, step.bounded, step.uid)
+            case KernelStep():
+                kernel.add(tables, step.source, step.target, step.spec, step.uid)
+            case statement:
+                environment.execute_sql(statement)
     return environment.execute_sql(insert)
+
+
+def _java(name: str) -> Any:
+    from pyflink.util.java_utils import load_java_class
+
+    return load_java_class(name).newInstance()
 
 
 def run(

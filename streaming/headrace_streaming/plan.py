@@ -1,7 +1,8 @@
 """The views of one event and key → the SQL of one Flink job, as text. Knows neither Kafka nor Flink objects.
 
-One straight line from the source to the sink: parse → (exchange by key) → kernel → expressions → emit. All but the
-kernel is SQL; that is an operator of our own between two views: its state needs what functions in SQL cannot have.
+One straight line from the source to the sink: events → (exchange by key) → kernel → expressions → emit. Two steps are
+our own between views of SQL: the source reads records by their contract where the connector has them, and the kernel's
+state needs what functions in SQL cannot have.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from headrace_streaming.topics import GroupTopics
 MOST_INPUTS = 64
 """The kernel marks nulls in one word of 64 bits."""
 
-_FUNCTIONS = {"parse": "headrace.Parse", "emit": "headrace.Emit"}
-_PARSED = "parsed"
+_FUNCTIONS = {"emit": "headrace.Emit"}
+_EVENTS = "events"
+_INPUTS = "inputs"
 _ON_EVERY_ROW = (
     "_outcome", "_letter", "_record_key", "_key", "_event_id", "_source_partition", "_source_offset", "_event_time_ms",
     "_ingested_at_ms", "_clock_ms", "_generation", "_emitted_at_ms",
@@ -50,6 +52,34 @@ class KafkaTables:
 
 
 @dataclass(frozen=True)
+class SourceStep:
+    """A topic of events as a view: each record read by its contract, or its dead letter.
+
+    Attributes:
+        topic: The topic.
+        target: The view that it makes.
+        contract: The contract as the functions read it, as JSON.
+        client: Properties of Kafka's client.
+        bounded: Whether to read up to the present end and finish.
+        uid: Name of its state.
+    """
+
+    topic: str
+    target: str
+    contract: str
+    client: Mapping[str, str]
+    bounded: bool
+    uid: str
+
+    @property
+    def text(self) -> str:
+        """The step as people read it."""
+        end = "its present end" if self.bounded else "no end"
+        servers = self.client["bootstrap.servers"]
+        return f"-- source: {self.topic} at {servers}, to {end} -> {self.target}, state {self.uid}\n-- {self.contract}"
+
+
+@dataclass(frozen=True)
 class KernelStep:
     """The window kernel between two views: what SQL cannot say.
 
@@ -71,6 +101,10 @@ class KernelStep:
         return f"-- kernel: {self.source} BY _key -> {self.target}, state {self.uid}\n-- {self.spec}"
 
 
+Step = str | SourceStep | KernelStep
+"""A statement, or what SQL cannot say."""
+
+
 @dataclass(frozen=True)
 class JobPlan:
     """What one job runs.
@@ -79,7 +113,7 @@ class JobPlan:
         group: Name of the job.
         views: The views it computes.
         functions: Statements that name the Java functions.
-        parsed: The statement that makes the view of parsed records.
+        inputs: The statement that makes the view of what the kernels read.
         kernels: One a view.
         insert: The statement that runs.
         digest: Twelve hexadecimal digits of all that decides about the job's state.
@@ -88,19 +122,15 @@ class JobPlan:
     group: str
     views: tuple[View, ...]
     functions: tuple[str, ...]
-    parsed: str
+    inputs: str
     kernels: tuple[KernelStep, ...]
     insert: str
     digest: str
     topics: GroupTopics
 
-    def tables(self, kafka: KafkaTables) -> tuple[str, ...]:
-        """Return the statements that make the source and the sink."""
-        return _source(self, kafka), _sink(self, kafka)
-
-    def steps(self, kafka: KafkaTables) -> tuple[str | KernelStep, ...]:
+    def steps(self, kafka: KafkaTables) -> tuple[Step, ...]:
         """Return everything that runs, in order; the last one is the INSERT."""
-        return (*self.functions, *self.tables(kafka), self.parsed, *self.kernels, self.insert)
+        return (*self.functions, _source(self, kafka), _sink(self, kafka), self.inputs, *self.kernels, self.insert)
 
     def statements(self, kafka: KafkaTables) -> tuple[str, ...]:
         """Return the steps as people read them."""
@@ -124,33 +154,33 @@ def plan_job(views: Sequence[View], topics: GroupTopics) -> JobPlan:
     views = sorted(views, key=lambda view: view.name)
     inputs = tuple(dict.fromkeys(entry for view in views for entry in view.inputs))
     functions = tuple(f"CREATE TEMPORARY FUNCTION {name} AS '{java}'" for name, java in _FUNCTIONS.items())
-    parsed = _parsed(views[0], inputs)
+    read = _inputs(views[0], inputs)
     kernels = tuple(_kernel(view, inputs, first=index == 0) for index, view in enumerate(views))
     insert = "INSERT INTO records\n" + "\nUNION ALL\n".join(_emitted(view, topics) for view in views)
-    content = json.dumps([*functions, parsed, *(k.text for k in kernels), insert, topics.of_event(views[0].contract)])
+    source = [_contract(views[0]), topics.of_event(views[0].contract)]
+    content = json.dumps([*functions, *source, read, *(kernel.text for kernel in kernels), insert])
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-    return JobPlan(views[0].group, tuple(views), functions, parsed, kernels, insert, digest, topics)
+    return JobPlan(views[0].group, tuple(views), functions, read, kernels, insert, digest, topics)
 
 
-def _parsed(view: View, inputs: Sequence[Input]) -> str:
-    contract = view.contract
+def _contract(view: View) -> str:
+    return json.dumps(parser_spec(view.contract), separators=(",", ":"))
+
+
+def _inputs(view: View, inputs: Sequence[Input]) -> str:
     columns = [
-        f"p.`_f_{contract.key}` AS `_key`",
-        "e.`key` AS `_record_key`",
-        "p.`_letter`",
-        "p.`_event_id`",
-        "e.`partition` AS `_source_partition`",
-        "e.`offset` AS `_source_offset`",
-        "p.`_event_time_ms`",
-        "p.`_record_timestamp_ms` AS `_ingested_at_ms`",
+        f"`_f_{view.contract.key}` AS `_key`",
+        "`_record_key`",
+        "`_letter`",
+        "`_event_id`",
+        "`_source_partition`",
+        "`_source_offset`",
+        "`_event_time_ms`",
+        "`_ingested_at_ms`",
     ]
     for index, entry in enumerate(inputs):
-        columns.append(f"{entry.derived.sql['flink'] if entry.derived else f'p.`_f_{entry.name}`'} AS `_input_{index}`")
-    record = "`topic`, `partition`, `offset`, `timestamp`, `key`, `value`, `headers`"
-    call = f"parse({_literal(parser_spec(contract))}, {record})"
-    return (
-        f"CREATE TEMPORARY VIEW {_PARSED} AS\nSELECT\n  {_lines(columns)}\nFROM events AS e, LATERAL TABLE({call}) AS p"
-    )
+        columns.append(f"{entry.derived.sql['flink'] if entry.derived else f'`_f_{entry.name}`'} AS `_input_{index}`")
+    return f"CREATE TEMPORARY VIEW {_INPUTS} AS\nSELECT\n  {_lines(columns)}\nFROM {_EVENTS}"
 
 
 def _kernel(view: View, inputs: tuple[Input, ...], *, first: bool) -> KernelStep:
@@ -163,7 +193,7 @@ def _kernel(view: View, inputs: tuple[Input, ...], *, first: bool) -> KernelStep
             "split the view in two",
         )
     text = json.dumps(spec, separators=(",", ":"))
-    return KernelStep(_PARSED, f"kernel_{view.name}", text, f"{view.name}-{view.digest}")
+    return KernelStep(_INPUTS, f"kernel_{view.name}", text, f"{view.name}-{view.digest}")
 
 
 def _emitted(view: View, topics: GroupTopics) -> str:
@@ -174,30 +204,11 @@ def _emitted(view: View, topics: GroupTopics) -> str:
     return f"SELECT o.`topic`, o.`key`, o.`value`\nFROM `kernel_{view.name}`, LATERAL TABLE({call}) AS o"
 
 
-def _source(plan: JobPlan, kafka: KafkaTables) -> str:
-    options = {
-        **_connection(kafka),
-        "topic": plan.topics.of_event(plan.views[0].contract),
-        "properties.group.id": kafka.group_id,
-        "key.format": "raw",
-        "key.fields": "key",
-        "value.format": "raw",
-        "value.fields-include": "EXCEPT_KEY",
-        "scan.startup.mode": "earliest-offset",
-    }
-    if kafka.bounded:
-        options["scan.bounded.mode"] = "latest-offset"
-    columns = [
-        "`key` BYTES",
-        "`value` BYTES",
-        # The connector's own types in its own order: any other costs a projection that casts and copies every value.
-        "`topic` STRING NOT NULL METADATA VIRTUAL",
-        "`partition` INT NOT NULL METADATA VIRTUAL",
-        "`headers` MAP<STRING, BYTES> NOT NULL METADATA VIRTUAL",
-        "`offset` BIGINT NOT NULL METADATA VIRTUAL",
-        "`timestamp` TIMESTAMP_LTZ(3) NOT NULL METADATA VIRTUAL",
-    ]
-    return _table("events", columns, options)
+def _source(plan: JobPlan, kafka: KafkaTables) -> SourceStep:
+    view = plan.views[0]
+    client = {"bootstrap.servers": kafka.bootstrap_servers, "group.id": kafka.group_id, **kafka.properties}
+    topic = plan.topics.of_event(view.contract)
+    return SourceStep(topic, _EVENTS, _contract(view), client, kafka.bounded, f"events-{view.contract.name}")
 
 
 def _sink(plan: JobPlan, kafka: KafkaTables) -> str:
@@ -217,7 +228,7 @@ def _sink(plan: JobPlan, kafka: KafkaTables) -> str:
         # Must not be above the broker's transaction.max.timeout.ms, whose default is this.
         "properties.transaction.timeout.ms": "900000",
         "properties.linger.ms": "5",
-        "properties.batch.size": "65536",
+        "properties.batch.size": "262144",
         "properties.compression.type": "lz4",
     }
     return _table("records", ["`topic` STRING NOT NULL METADATA", "`key` BYTES", "`value` BYTES"], options)

@@ -10,7 +10,7 @@ import headrace_streaming
 from headrace_ingestion.codec import parser_spec
 from headrace_ingestion.contract import Contract
 
-from headrace.stack.jars import pyflink_jars
+from headrace.flink import functions_classpath
 from headrace.stack.java import compile_java, java_command
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "parse.json"
@@ -49,8 +49,8 @@ def test_java_and_python_say_the_same_of_every_vector(tmp_path: Path) -> None:
     ]
     (tmp_path / "cases.json").write_text(json.dumps(given))
     sources = [*headrace_streaming.java_sources(), Path(__file__).parent / "java" / "ParseVectors.java"]
-    jar = compile_java(sources, pyflink_jars(), "parse-vectors")
-    classpath = ":".join(map(str, [jar, *pyflink_jars()]))
+    jar = compile_java(sources, functions_classpath(), "parse-vectors")
+    classpath = ":".join(map(str, [jar, *functions_classpath()]))
     command = [str(java_command()), "-cp", classpath, "headrace.ParseVectors", str(tmp_path / "cases.json")]
     answers = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     wrong = {}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headrace_streaming.checkpoints import StateFolder
 from headrace_streaming.job import JobSettings, configuration, execute, table_environment
-from headrace_streaming.plan import JobPlan, KafkaTables, KernelStep
+from headrace_streaming.plan import JobPlan, KafkaTables, Step
 
 from headrace.bench.contestants.flink_sql import SqlTables, pass_through, stacked_windows
 from headrace.bench.contestants.spec import RunSpec
@@ -23,7 +23,7 @@ from headrace.stack.leash import hold_leash
 CHECKPOINT_INTERVAL_MS = 1000
 
 
-def steps(project: Project, spec: RunSpec) -> tuple[str | KernelStep, ...]:
+def steps(project: Project, spec: RunSpec) -> tuple[Step, ...]:
     """Return what the contestant runs, the INSERT last."""
     view = project.views["subscriber"]
     tables = SqlTables(spec.bootstrap_servers, spec.source, result_topic(spec.prefix), spec.prefix)

@@ -2,7 +2,7 @@ package headrace;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
-import org.apache.flink.table.data.StringData;
+import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerRecord;
 
 /** The JSON of a dead letter, as docs/wire-format.md has it. */
 final class DeadLetter {
@@ -11,27 +11,18 @@ final class DeadLetter {
     };
     private final JsonBuffer buffer = new JsonBuffer();
 
-    byte[] of(
-            String event,
-            EventReader reader,
-            StringData topic,
-            int partition,
-            long offset,
-            long timestampMs,
-            byte[] key,
-            byte[] value,
-            byte[] id) {
+    byte[] of(String event, EventReader reader, ConsumerRecord<byte[], byte[]> record, byte[] id) {
         Object[] values = {
             reader.reason(),
             reader.detail(),
             event,
-            topic,
-            partition,
-            offset,
-            timestampMs,
+            record.topic(),
+            record.partition(),
+            record.offset(),
+            record.timestamp(),
             text(id),
-            text(key),
-            value == null ? null : Base64.getEncoder().encodeToString(value),
+            text(record.key()),
+            record.value() == null ? null : Base64.getEncoder().encodeToString(record.value()),
             System.currentTimeMillis()
         };
         buffer.clear();

@@ -28,8 +28,8 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     /** Share of the Java heap that the keys in memory of all copies of this operator may fill together; with 0 it holds one key. */
     private static final double SHARE_OF_HEAP = Double.parseDouble(System.getProperty("headrace.kernel.share-of-heap", "0.25"));
 
-    /** Events after which the keys that they have changed are counted: that is what a catch-up may add unseen. */
-    private static final int COUNT_EVERY = 4096;
+    /** Events of a key after which its memory is counted again: what a catch-up may add to it unseen. */
+    private static final int COUNT_EVERY = 8;
 
     private final String specification;
 
@@ -39,7 +39,6 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     private transient DataOutputSerializer buffer;
     private transient LinkedHashMap<Object, KeyState> keys;
     private transient List<KeyState> dirty;
-    private transient int sinceCounted;
     private transient long bytes;
     private transient long mostBytes;
 
@@ -87,11 +86,9 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
             dirty.add(state);
         }
         output.collect(element.replace(row));
-        if (++sinceCounted >= COUNT_EVERY) {
-            sinceCounted = 0;
-            for (KeyState changed : dirty) count(changed);
-            if (bytes > mostBytes) makeRoom(null);
-        }
+        if (++state.uncounted < COUNT_EVERY) return;
+        count(state);
+        if (bytes > mostBytes) makeRoom(null);
     }
 
     private KeyState state(RowData input) throws Exception {
@@ -110,6 +107,7 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     private void count(KeyState state) {
         bytes -= state.bytes;
         state.bytes = state.countBytes();
+        state.uncounted = 0;
         bytes += state.bytes;
     }
 

@@ -20,6 +20,8 @@ final class KeyState {
 
     /** What {@link #countBytes} said last. */
     long bytes;
+    /** Events since then. */
+    int uncounted;
 
     private KeyState forgotten;
 

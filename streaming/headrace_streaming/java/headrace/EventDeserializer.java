@@ -1,0 +1,82 @@
+package headrace;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDeserializationSchema;
+import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.flink.kafka.shaded.org.apache.kafka.common.header.Header;
+import org.apache.flink.table.api.DataTypes;
+import org.apache.flink.table.data.GenericRowData;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.data.StringData;
+import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
+import org.apache.flink.table.types.logical.RowType;
+import org.apache.flink.table.types.utils.DataTypeUtils;
+import org.apache.flink.util.Collector;
+
+/**
+ * One row a record of a topic of events: the contract's fields or, in {@code _letter}, the dead letter as JSON; never an exception.
+ *
+ * <p>Columns: {@code _letter}, {@code _record_key}, {@code _event_id}, {@code _source_partition}, {@code _source_offset},
+ * {@code _event_time_ms}, {@code _ingested_at_ms}, then {@code _f_NAME} for each field.
+ */
+final class EventDeserializer implements KafkaRecordDeserializationSchema<RowData> {
+    private static final long serialVersionUID = 1L;
+    private static final int LEAD = 7;
+
+    private final String specification;
+    private transient EventReader reader;
+    private transient DeadLetter letter;
+    private transient EventSpec spec;
+
+    /** @param specification The contract, as {@link EventSpec} reads it. */
+    EventDeserializer(String specification) {
+        this.specification = specification;
+    }
+
+    @Override
+    public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<RowData> out) {
+        if (spec == null) {
+            spec = EventSpec.parse(specification);
+            reader = new EventReader(spec);
+            letter = new DeadLetter();
+        }
+        GenericRowData row = new GenericRowData(LEAD + spec.fields.length);
+        row.setField(1, record.key());
+        row.setField(3, record.partition());
+        row.setField(4, record.offset());
+        row.setField(6, record.timestamp());
+        Header header = record.headers().lastHeader("event_id");
+        byte[] id = header == null ? null : header.value();
+        if (reader.read(record.value(), record.key(), id, record.timestamp())) {
+            row.setField(2, id == null ? named(record) : StringData.fromBytes(id));
+            row.setField(5, reader.eventTimeMs());
+            for (int i = 0; i < spec.fields.length; i++) row.setField(LEAD + i, reader.value(i));
+        } else {
+            row.setField(0, letter.of(spec.event, reader, record, id));
+        }
+        out.collect(row);
+    }
+
+    /** An event without an id is known by where it stands. */
+    private StringData named(ConsumerRecord<byte[], byte[]> record) {
+        return StringData.fromString(spec.event + "-" + record.partition() + "-" + record.offset());
+    }
+
+    @Override
+    public TypeInformation<RowData> getProducedType() {
+        List<DataTypes.Field> fields = new ArrayList<>();
+        fields.add(DataTypes.FIELD("_letter", DataTypes.BYTES()));
+        fields.add(DataTypes.FIELD("_record_key", DataTypes.BYTES()));
+        fields.add(DataTypes.FIELD("_event_id", DataTypes.STRING()));
+        fields.add(DataTypes.FIELD("_source_partition", DataTypes.INT()));
+        fields.add(DataTypes.FIELD("_source_offset", DataTypes.BIGINT()));
+        fields.add(DataTypes.FIELD("_event_time_ms", DataTypes.BIGINT()));
+        fields.add(DataTypes.FIELD("_ingested_at_ms", DataTypes.BIGINT()));
+        for (EventSpec.Field field : EventSpec.parse(specification).fields) {
+            fields.add(DataTypes.FIELD("_f_" + field.name, KernelTypes.of(field.type)));
+        }
+        return InternalTypeInfo.of((RowType) DataTypeUtils.toInternalDataType(DataTypes.ROW(fields)).getLogicalType());
+    }
+}

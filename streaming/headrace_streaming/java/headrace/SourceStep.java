@@ -1,0 +1,42 @@
+package headrace;
+
+import java.io.IOException;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.connector.kafka.source.KafkaSource;
+import org.apache.flink.connector.kafka.source.KafkaSourceBuilder;
+import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
+import org.apache.flink.table.api.bridge.internal.AbstractStreamTableEnvironmentImpl;
+import org.apache.flink.table.data.RowData;
+
+/** Puts the topic of an event, read by its contract, at the beginning of a table environment; called by the plan. */
+public final class SourceStep {
+    /**
+     * Makes the view {@code to} of the topic's records, from its beginning or from where the job's state says.
+     *
+     * @param contract The contract as {@link EventSpec} reads it.
+     * @param client Properties of Kafka's client, as a JSON object.
+     * @param bounded Whether to read up to the present end and finish.
+     * @param uid Name of the source's state.
+     */
+    public void add(
+            StreamTableEnvironment tables, String topic, String to, String contract, String client, boolean bounded, String uid)
+            throws IOException {
+        KafkaSourceBuilder<RowData> source = KafkaSource.<RowData>builder()
+                .setTopics(topic)
+                .setStartingOffsets(OffsetsInitializer.earliest())
+                .setDeserializer(new EventDeserializer(contract));
+        JsonNode properties = new ObjectMapper().readTree(client);
+        properties.fieldNames().forEachRemaining(name -> source.setProperty(name, properties.get(name).asText()));
+        if (bounded) source.setBounded(OffsetsInitializer.latest());
+        StreamExecutionEnvironment environment = ((AbstractStreamTableEnvironmentImpl) tables).execEnv();
+        DataStream<RowData> rows = environment
+                .fromSource(source.build(), WatermarkStrategy.noWatermarks(), "events " + topic)
+                .uid(uid);
+        tables.createTemporaryView(to, rows);
+    }
+}
