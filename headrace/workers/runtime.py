@@ -1,5 +1,6 @@
 """What every worker does at its start and at its end: leash, logging, SIGTERM, readiness."""
 
+import gc
 import json
 import logging
 import os
@@ -49,6 +50,8 @@ class Worker:
 
     def ready(self, **facts: object) -> None:
         """Tell that the worker does its work now. `facts` are JSON values that `headrace status` may show."""
+        # Modules and what they hold stay: a full collection of them takes half a second, in which no thread runs.
+        gc.freeze()
         text = json.dumps({"pid": os.getpid(), "ready_at_ms": time.time_ns() // 1_000_000, **facts})
         with atomic_file(StackFolders(self.project.folder).ready_file(self.name)) as part:
             part.write_text(text)

@@ -25,7 +25,8 @@ def test_every_row_gets_the_bits_of_scikit_learn(seed: int, leaves: int) -> None
 
 
 def test_a_row_scores_the_same_alone_and_in_a_large_batch() -> None:
-    trees, rows = fitted(4, 8)
-    estimator = BoostingEstimator(trees)
+    trees, few = fitted(4, 8)
+    rows = np.tile(few, (3, 1))  # more than go through the arrays
+    estimator = BoostingEstimator.of(trees)
     alone = np.concatenate([estimator.margin(rows[i : i + 1]) for i in range(len(rows))])
     np.testing.assert_array_equal(alone, estimator.margin(rows))

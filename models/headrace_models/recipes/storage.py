@@ -64,7 +64,7 @@ def _estimator(kind: str, trees: Any, typical: np.ndarray[Any, np.dtype[np.float
     if kind == "gradient_boosting":
         from headrace_models.recipes.gradient_boosting import BoostingEstimator
 
-        return BoostingEstimator(trees)
+        return BoostingEstimator.of(trees)
     if kind == "isolation_forest":
         from headrace_models.recipes.isolation_forest import IsolationEstimator
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -63,6 +64,8 @@ class LiveModels:
         self._away = False
         live = {variant: model for variant in VARIANTS if (model := self._wanted_model(variant, wanted[variant]))}
         if {v: m.version for v, m in live.items()} != {v: m.version for v, m in self.current.items()}:
+            # What was loaded stays: the collector, which stops all threads, need not look through it again.
+            gc.freeze()
             self.current = MappingProxyType(live)
             self.changed.set()
             versions = ", ".join(f"{variant} {model.version}" for variant, model in live.items())
