@@ -85,7 +85,7 @@ def configuration(plan: JobPlan, settings: JobSettings, restore: Path | None) ->
         "parallelism.default": str(settings.parallelism),
         # Rows are not kept by the functions, so they need not be copied between them.
         "pipeline.object-reuse": "true",
-        "execution.buffer-timeout.interval": "5 ms",
+        "execution.buffer-timeout.interval": "2 ms",
         "execution.checkpointing.interval": f"{settings.checkpoint_interval_ms} ms",
         "execution.checkpointing.dir": f"{base}/checkpoints",
         "execution.checkpointing.savepoint-dir": f"{base}/savepoints",

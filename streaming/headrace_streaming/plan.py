@@ -227,7 +227,7 @@ def _sink(plan: JobPlan, kafka: KafkaTables) -> str:
         "sink.transaction-naming-strategy": "pooling",
         # Must not be above the broker's transaction.max.timeout.ms, whose default is this.
         "properties.transaction.timeout.ms": "900000",
-        "properties.linger.ms": "5",
+        "properties.linger.ms": "2",
         "properties.batch.size": "262144",
         "properties.compression.type": "lz4",
     }
