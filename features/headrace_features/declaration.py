@@ -108,3 +108,12 @@ class ViewDeclaration(Entry):
     dedup: Duration = parse_duration("10m")
     retain: Duration | None = None
     description: str | None = None
+
+    @pydantic.field_validator("ttl")
+    @classmethod
+    def _serves_something(cls, ttl: Duration) -> Duration:
+        if not ttl:
+            raise DeclarationProblem(
+                "'ttl' is zero: no value would ever be served", {"expected": "a duration above zero"}, "ttl: 24h"
+            )
+        return ttl

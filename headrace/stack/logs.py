@@ -17,7 +17,7 @@ def log_files(folders: StackFolders, name: str | None = None) -> dict[str, Path]
     """Return the newest log file of each process by its name, or of the one process.
 
     Raises:
-        StackError: No process of that name has a log.
+        StackError: No process of that name has a log, or none at all.
     """
     # `x.1.log` is an older one; names of processes may have dots, but no last part that is a number.
     found = {
@@ -25,6 +25,8 @@ def log_files(folders: StackFolders, name: str | None = None) -> dict[str, Path]
         for path in sorted(folders.logs.glob("*.log"))
         if not path.name.removesuffix(".log").rpartition(".")[2].isdigit()
     }
+    if name is None and not found:
+        raise StackError("no process has printed anything yet", {"where": str(folders.logs)}, "headrace up")
     if name is None:
         return found
     if name not in found:

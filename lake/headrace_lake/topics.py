@@ -13,6 +13,8 @@ from kafka.errors import KafkaConnectionError
 
 BOOTSTRAP_MS = 5_000
 _REACH_SECONDS = 3.0
+FETCH_WAIT_MS = 250
+"""Longest time that the broker lets rows gather."""
 
 _CLIENT_OPTIONS = {
     "client_id": "headrace-lake-writer",
@@ -67,10 +69,6 @@ def describe_topics(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, 
             partitions = tuple(sorted(part["partition_index"] for part in answer["partitions"]))
             found[answer["name"]] = Topic(str(answer["topic_id"]), partitions)
     return found
-
-
-FETCH_WAIT_MS = 250
-"""Longest time that the broker lets rows gather."""
 
 
 def new_admin(connection: KafkaConnection) -> KafkaAdminClient:

@@ -157,6 +157,13 @@ CASES: dict[str, tuple[str, str, str]] = {
         "  longest window:  300000 ms\n"
         "  try:             remove retain",
     ),
+    "a ttl of nothing": (
+        "ttl: 24h",
+        "ttl: 0h",
+        "features/subscriber.yaml line 11: 'ttl' is zero: no value would ever be served\n"
+        "  expected:  a duration above zero\n"
+        "  try:       ttl: 24h",
+    ),
     "a ttl that is no duration": (
         "ttl: 24h",
         "ttl: 24 hours",

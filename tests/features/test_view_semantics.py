@@ -10,9 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from reference import Event, Row, Rules, reference_rows
 from view_cases import declarations, duckdb_rows, event_lists, load_declaration
 
+DECLARATIONS = 200
+EVENT_LISTS = 10
+"""Random declarations, and lists of events that each of them is tried on: 2,000 cases."""
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(declared=declarations(), events=event_lists)
+
+@settings(
+    max_examples=DECLARATIONS, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(declared=declarations(), events=event_lists(EVENT_LISTS))
 def test_duckdb_gives_the_rows_of_the_semantics_page(
     declared: tuple[dict[str, Any], Rules], events: list[Event]
 ) -> None:

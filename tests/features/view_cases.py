@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -305,7 +305,20 @@ def make_events(seed: int, count: int, keys: int) -> list[Event]:
     return events
 
 
-event_lists = st.builds(make_events, st.integers(0, 2**32), st.integers(1, 90), st.integers(1, 3))
+def joined(lists: Iterable[list[Event]]) -> list[Event]:
+    """Return lists of events after one another as one; keys and ids of different lists differ."""
+    events: list[Event] = []
+    for number, one in enumerate(lists):
+        for event in one:
+            key, event_id = f"{number}-{event.key}", f"{number}-{event.event_id}"
+            events.append(replace(event, key=key, event_id=event_id, offset=len(events)))
+    return events
+
+
+def event_lists(count: int) -> st.SearchStrategy[list[Event]]:
+    """Return a strategy of that many lists of up to 40 events, joined: one statement then checks as many cases."""
+    one = st.builds(make_events, st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 3))
+    return st.lists(one, min_size=count, max_size=count).map(joined)
 
 
 def duckdb_rows(

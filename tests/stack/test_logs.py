@@ -35,6 +35,15 @@ def test_a_process_without_a_log_is_an_error_that_proposes_the_closest_name(fold
     )
 
 
+def test_a_project_that_never_ran_says_so(tmp_path: Path) -> None:
+    folders = StackFolders(tmp_path)
+    with pytest.raises(StackError) as raised:
+        log_files(folders)
+    assert str(raised.value) == (
+        f"no process has printed anything yet\n  where:  {folders.logs}\n  try:    headrace up"
+    )
+
+
 def test_the_last_lines_of_a_long_log_are_read_from_its_end(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     log.write_text("".join(f"line {number}\n" for number in range(10_000)))

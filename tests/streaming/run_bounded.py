@@ -1,4 +1,7 @@
-"""Runs one job over what its topic holds now, and ends: `run_bounded.py FOLDER BOOTSTRAP CONTRACT VIEW…`."""
+"""Runs one job over what its topic holds now, and ends: `run_bounded.py FOLDER BOOTSTRAP CLUSTER CONTRACT VIEW…`.
+
+CLUSTER is `host:port` of the REST interface of a Flink cluster, or `none`: then the job runs inside this process.
+"""
 
 import os
 import sys
@@ -16,7 +19,7 @@ from headrace.stack.jars import fetch
 from headrace.stack.java import java_home
 
 
-def main(folder: Path, bootstrap_servers: str, contract_file: Path, view_files: list[Path]) -> None:
+def main(folder: Path, bootstrap_servers: str, cluster: str, contract_file: Path, view_files: list[Path]) -> None:
     os.environ["JAVA_HOME"] = str(java_home())
     os.environ["FLINK_LOG_DIR"] = str(folder)
     # The kernel holds one key in memory: every change of key goes through state.
@@ -26,11 +29,16 @@ def main(folder: Path, bootstrap_servers: str, contract_file: Path, view_files: 
     plan = plan_job(views, GroupTopics(f"{folder.name}."))
     kafka = KafkaTables(bootstrap_servers, group_id=folder.name, transactional_id_prefix=folder.name, bounded=True)
     jars = (*fetch(["flink"]), functions_jar())
+    host, _, port = cluster.partition(":")
     settings = JobSettings(
-        jars, parallelism=1, checkpoint_interval_ms=300, state=StateFolder(folder / "state", plan.digest)
+        jars,
+        parallelism=1,
+        checkpoint_interval_ms=300,
+        state=StateFolder(folder / "state", plan.digest),
+        cluster=(host, int(port)) if port else None,
     )
     submit(plan, kafka, settings).get_job_execution_result().result()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), [Path(name) for name in sys.argv[4:]])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]), [Path(name) for name in sys.argv[5:]])

@@ -1,6 +1,5 @@
 """The semantics page through real Flink: random declarations and events, one job, against the slow reference."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -10,12 +9,13 @@ from random import Random
 from typing import Any
 
 import pytest
+from flink_cluster import standalone_cluster
 from headrace_ingestion.codec import compile_encoder
 from headrace_ingestion.contract import contract_as_dict
 from hypothesis import HealthCheck, Phase, given, settings
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from reference import Event, Rules, reference_rows
-from view_cases import READING, declarations, duckdb_rows, load_declaration, make_events
+from view_cases import READING, declarations, duckdb_rows, joined, load_declaration, make_events
 from view_checks import check_values
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -48,22 +48,31 @@ def _drawn() -> list[tuple[dict[str, Any], Rules]]:
     ]
 
 
-def _events() -> list[Event]:
-    """Return many short lists of events after one another; keys and ids of different lists differ."""
+def _events(lists: int) -> list[Event]:
+    """Return many lists of events as one."""
     random = Random(SEED)
-    events: list[Event] = []
-    for number in range(EVENT_LISTS):
-        # Some are longer than the pieces in which the kernel keeps a history.
-        for event in make_events(random.randrange(2**32), 500 if number % 7 == 0 else 90, 3):
-            key, event_id = f"{number}-{event.key}", f"{number}-{event.event_id}"
-            events.append(dataclasses.replace(event, key=key, event_id=event_id, offset=len(events)))
-    return events
+    # Some are longer than the pieces in which the kernel keeps a history.
+    return joined(make_events(random.randrange(2**32), 500 if n % 7 == 0 else 90, 3) for n in range(lists))
 
 
 def test_flink_gives_the_rows_of_the_semantics_page(broker: Any, tmp_path: Path) -> None:
+    _check(broker, tmp_path, _drawn(), _events(EVENT_LISTS))
+
+
+def test_a_cluster_gives_them_too(broker: Any, tmp_path: Path) -> None:
+    with standalone_cluster(tmp_path / "cluster") as rest:
+        _check(broker, tmp_path, _drawn()[:2], _events(3), cluster=rest)
+
+
+def _check(
+    broker: Any,
+    tmp_path: Path,
+    drawn: list[tuple[dict[str, Any], Rules]],
+    events: list[Event],
+    cluster: str = "",
+) -> None:
     folder = tmp_path / f"semantics-{uuid.uuid4().hex[:8]}"
     folder.mkdir()
-    drawn, events = _drawn(), _events()
     files = _write(folder, [declaration for declaration, _ in drawn])
     prefix = f"{folder.name}."
     topics = [
@@ -75,13 +84,8 @@ def test_flink_gives_the_rows_of_the_semantics_page(broker: Any, tmp_path: Path)
     for topic in ("events.reading", *topics):
         broker.create_topic(f"{prefix}{topic}")
     _produce(broker.bootstrap_servers, f"{prefix}events.reading", events)
-    command = [
-        sys.executable,
-        str(Path(__file__).with_name("run_bounded.py")),
-        str(folder),
-        broker.bootstrap_servers,
-        *map(str, files),
-    ]
+    script = str(Path(__file__).with_name("run_bounded.py"))
+    command = [sys.executable, script, str(folder), broker.bootstrap_servers, cluster or "none", *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
     assert done.returncode == 0, done.stderr[-6000:]
     records = {topic: _consume(broker.bootstrap_servers, f"{prefix}{topic}") for topic in topics}

@@ -17,9 +17,16 @@ DELIVERY_TIMEOUT_SECONDS = 60
 
 
 class Output:
-    """Writes what batches give with an idempotent producer."""
+    """Writes what batches give with an idempotent producer.
 
-    def __init__(self, connection: KafkaConnection, model: str, view: str, partitions: int = 0) -> None:
+    Args:
+        connection: Where the brokers are.
+        model: Whose scores.
+        view: Whose rows are scored.
+        partitions: Of the topic of feature rows.
+    """
+
+    def __init__(self, connection: KafkaConnection, model: str, view: str, partitions: int) -> None:
         prefix = connection.topic_prefix
         self._view = view
         self._partitions = partitions

@@ -178,6 +178,12 @@ final class Aggregate implements Part {
         anchor = UNSET;
     }
 
+    @Override
+    public void restore(Log log, long from, long middle) {
+        turned(log, from, middle);
+        for (long p = middle; p < log.next; p++) added(log, p);
+    }
+
     private void allocate(int size) {
         if (counts.length >= size && counts.length <= 4 * size + 16) return;
         counts = new int[size];

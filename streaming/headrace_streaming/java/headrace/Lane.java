@@ -8,8 +8,6 @@ final class Lane {
     private final LaneSpec spec;
     final Log log;
     private final Window[] windows;
-    private final long[] numbers;
-    private final String[] texts;
     /** For each lag of time, the position after the newest row that is old enough. */
     private final long[] ago;
     /** Whether the event at hand is the newest row: lags count back from before it. */
@@ -20,8 +18,6 @@ final class Lane {
         log = new Log(spec.columns);
         windows = new Window[spec.windows.length];
         for (int w = 0; w < windows.length; w++) windows[w] = new Window(spec.windows[w], spec.columns);
-        numbers = new long[spec.columns.length];
-        texts = new String[spec.columns.length];
         ago = new long[spec.agoMs.length];
     }
 
@@ -54,13 +50,14 @@ final class Lane {
     void add(Current current) {
         if (spec.where >= 0 && !current.isTrue(spec.where)) return;
         long nullMask = 0;
+        for (int c = 0; c < spec.inputs.length; c++) if (current.isNull[spec.inputs[c]]) nullMask |= 1L << c;
+        int row = log.append(current.clockMs, nullMask);
         for (int c = 0; c < spec.inputs.length; c++) {
             int input = spec.inputs[c];
-            if (current.isNull[input]) nullMask |= 1L << c;
-            else if (spec.columns[c] == Kind.TEXT) texts[c] = current.texts[input];
-            else numbers[c] = current.numbers[input];
+            if (current.isNull[input]) continue;
+            if (spec.columns[c] == Kind.TEXT) log.set(row, c, current.texts[input]);
+            else log.set(row, c, current.numbers[input]);
         }
-        log.add(current.clockMs, nullMask, numbers, texts);
         holdsCurrent = true;
         for (Window window : windows) window.added(log);
         release();

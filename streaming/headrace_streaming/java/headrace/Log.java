@@ -67,21 +67,22 @@ final class Log {
         return clocks[at(position)];
     }
 
-    /** Appends a row; a value whose bit is set in the mask is not looked at. */
-    void add(long clock, long nullMask, long[] values, String[] strings) {
+    /** Appends a row and returns where its values are to be set; those whose bit is set in the mask are not. */
+    int append(long clock, long nullMask) {
         if (next - first == clocks.length) resize(clocks.length * 2);
-        int i = at(next++);
-        clocks[i] = clock;
+        int row = at(next++);
+        clocks[row] = clock;
         if (nullMask != 0 && nulls == null) nulls = new long[clocks.length];
-        if (nulls != null) nulls[i] = nullMask;
-        for (int c = 0; c < kinds.length; c++) {
-            if (numbers[c] != null) numbers[c][i] = values[c];
-            else put(c, i, (nullMask >>> c & 1) == 0 ? strings[c] : null);
-        }
+        if (nulls != null) nulls[row] = nullMask;
+        return row;
     }
 
-    private void put(int column, int i, String text) {
-        texts[column][i] = text;
+    void set(int row, int column, long value) {
+        numbers[column][row] = value;
+    }
+
+    void set(int row, int column, String text) {
+        texts[column][row] = text;
         letters += size(text);
     }
 
@@ -208,10 +209,10 @@ final class Log {
                 if ((masks[k] >>> c & 1) != 0) continue;
                 if (kinds[c] == Kind.TEXT) {
                     String text = Texts.read(in);
-                    if (k >= gone) put(c, at(from + k), text);
+                    if (k >= gone) set(at(from + k), c, text);
                 } else {
                     long number = kinds[c] == Kind.LONG ? Words.read(in) : in.readLong();
-                    if (k >= gone) numbers[c][at(from + k)] = number;
+                    if (k >= gone) set(at(from + k), c, number);
                 }
             }
         }

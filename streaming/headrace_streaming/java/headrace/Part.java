@@ -11,6 +11,11 @@ interface Part {
     /** The window's front part is used up: [from, to) is what it holds now. */
     default void turned(Log log, long from, long to) {}
 
+    /** Makes it again from the rows of [from, the newest], of which [from, middle) are the front part. */
+    default void restore(Log log, long from, long middle) {
+        for (long p = from; p < log.next; p++) added(log, p);
+    }
+
     /** Bytes of memory, about. */
     long bytes();
 }

@@ -18,7 +18,6 @@ final class SeenIds {
 
     // The halves of an id are bits without order, as those of a double.
     final Log log = new Log(Kind.DOUBLE, Kind.DOUBLE);
-    private final long[] halves = new long[2];
     /** Open addressing: the low bits of a position plus one, 0 where empty; those of forgotten ids stay until it is made anew. */
     private int[] index;
 
@@ -45,9 +44,9 @@ final class SeenIds {
         long keep = log.first;
         while (keep < log.next && log.clock(keep) < oldestClock) keep++;
         log.release(keep);
-        halves[HIGH] = idHigh;
-        halves[LOW] = idLow;
-        log.add(clock, 0, halves, null);
+        int row = log.append(clock, 0);
+        log.set(row, HIGH, idHigh);
+        log.set(row, LOW, idLow);
         if (index == null ? log.size() > FEW : ++used > index.length / 2) rebuild();
         else if (index != null) insert(log.next - 1);
     }

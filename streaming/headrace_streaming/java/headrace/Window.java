@@ -61,10 +61,6 @@ final class Window {
     void restore(Log log, long newFrom, long newMiddle) {
         from = newFrom;
         middle = newMiddle;
-        for (Part part : parts) {
-            // A part that turns takes the front part then; any other takes it row by row.
-            part.turned(log, from, middle);
-            for (long p = part instanceof Aggregate ? middle : from; p < log.next; p++) part.added(log, p);
-        }
+        for (Part part : parts) part.restore(log, from, middle);
     }
 }
