@@ -1,9 +1,9 @@
-"""What a project does with its features: plan, verify, read. The command line and notebooks call this."""
+"""What a project does with its features: plan, list, verify, read. The command line and notebooks call this."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from headrace_features.view import View
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headrace_features.verify import ParityReport
 
     from headrace.project import Project
+    from headrace.view_report import ListedView, ViewReport
 
 
 class UnknownViewError(HeadraceError):
@@ -185,3 +186,29 @@ class Features:
             )
         names = [f"job-{name}" for name in groups if group in (None, name)]
         return hold(self._project.folders, names, held=held, timeout_seconds=timeout_seconds)
+
+    def describe(self, name: str, *, last: timedelta | None = None) -> ViewReport:
+        """Return what a view is, where its rows come from and go to, how fresh they are and what stands in them.
+
+        Args:
+            name: The view.
+            last: Judge the columns by rows whose event time lies less than this before the newest one; None: by all.
+
+        Raises:
+            UnknownViewError: There is no such view.
+            DeclarationError: A declaration is wrong.
+            QueryError: The lake holds more than can be judged in ten minutes.
+        """
+        from headrace.view_report import report_view
+
+        return report_view(self._project, self.view(name), now=datetime.now(UTC), last=last)
+
+    def list(self) -> list[ListedView]:
+        """Return every view with what the lake holds of it; needs nothing that runs.
+
+        Raises:
+            DeclarationError: A declaration is wrong.
+        """
+        from headrace.view_report import list_views
+
+        return list_views(self._project)

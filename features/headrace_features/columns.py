@@ -55,10 +55,12 @@ class Columns:
         self._key = key
         self._types: dict[str, FieldType] = {name: f.type for name, f in contract.fields.items()}
         self._derived: dict[str, Compiled] = {}
+        self._declared: dict[str, str] = {}
         self._filters: dict[str, str] = {}
         self._used: dict[str, Input] = {}
         self._kernel: dict[str, KernelFeature] = {}
         self._shown: dict[str, KernelFeature | ExpressionFeature] = {}
+        self._kinds: dict[str, str] = {}
         self.place: tuple[str | int, ...] = ()
 
     @property
@@ -80,6 +82,11 @@ class Columns:
     def shown(self) -> tuple[KernelFeature | ExpressionFeature, ...]:
         """The columns of a row."""
         return tuple(self._shown.values())
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kind of the entry that declares each of the columns of a row."""
+        return tuple(self._kinds.values())
 
     # What is read of an event.
 
@@ -106,6 +113,7 @@ class Columns:
                 exists["later"] = ", ".join(later)
             raise DeclarationProblem(problem.failure, exists, problem.try_, ("derive", name)) from None
         self._derived[name] = compiled
+        self._declared[name] = sql
         self._types[name] = compiled.type
 
     def _values(self) -> dict[str, Column]:
@@ -155,6 +163,7 @@ class Columns:
                 place,
             )
         self._derived[name] = compiled
+        self._declared[name] = sql
         self._types[name] = "bool"
         self._use(name)
         return name, name
@@ -201,7 +210,8 @@ class Columns:
         return f"CASE WHEN {name} THEN 1 WHEN NOT {name} THEN 0 END" if self._types[of] == "bool" else name
 
     def _use(self, name: str) -> None:
-        self._used.setdefault(name, Input(name, self._types[name], self._derived.get(name)))
+        derived = self._derived.get(name)
+        self._used.setdefault(name, Input(name, self._types[name], derived, self._declared.get(name, "")))
 
     # What is computed.
 
@@ -209,7 +219,7 @@ class Columns:
         """Show a column of the kernel."""
         self._free(feature)
         self._agrees(feature)
-        self._shown[feature.name] = feature
+        self._show(feature)
         self._kernel[feature.name] = feature
 
     def hide(self, feature: KernelFeature) -> str:
@@ -229,12 +239,13 @@ class Columns:
         if other is not None and replace(other, hidden=False) != replace(feature, hidden=False):
             raise self._clash(feature.name, "is one that another feature needs")
 
-    def express(self, name: str, sql: str, field: str | None = None) -> None:
+    def express(self, name: str, sql: str, words: str, field: str | None = None) -> None:
         """Show a column that SQL computes from the event's values and the columns before.
 
         Args:
             name: Name of the column.
             sql: Its expression.
+            words: What it is, in a few words.
             field: Key of the declaration that holds it; None: it is ours.
         """
         columns: dict[str, Column] = {}
@@ -255,9 +266,13 @@ class Columns:
             value = read if field else read.removeprefix(_OF_EVENT)
             if value in self._types and (field or read != value):
                 self._use(value)
-        shown = ExpressionFeature(name, compiled.type, compiled)
+        shown = ExpressionFeature(name, compiled.type, compiled, words)
         self._free(shown)
-        self._shown[name] = shown
+        self._show(shown)
+
+    def _show(self, column: KernelFeature | ExpressionFeature) -> None:
+        self._shown[column.name] = column
+        self._kinds[column.name] = str(self.place[-1])
 
     def _free(self, column: KernelFeature | ExpressionFeature) -> None:
         name = column.name

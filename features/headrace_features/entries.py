@@ -186,7 +186,7 @@ Place = Annotated[tuple[str, str], BeforeValidator(_place)]
 """Latitude and longitude in degrees: names of two values of the event."""
 
 
-class _Filtered(Entry):
+class Filtered(Entry):
     """An entry whose history may be a part of the events.
 
     Attributes:
@@ -208,7 +208,7 @@ class _Filtered(Entry):
         return self
 
 
-class Lag(_Filtered):
+class Lag(Filtered):
     """Values some events or some time before: `duration_s_lag_1`, `duration_s_lag_24h`.
 
     Attributes:
@@ -233,7 +233,7 @@ class Lag(_Filtered):
         return self
 
 
-class Window(_Filtered):
+class Window(Filtered):
     """Statistics of rolling windows: one column a value, statistic and extent, `duration_s_sum_1h`.
 
     With `exclude_current` the event itself does not count, and the column's name ends in `_before`. `half_life` is that
@@ -259,7 +259,7 @@ class Window(_Filtered):
         return self
 
 
-class Ratio(_Filtered):
+class Ratio(Filtered):
     """A statistic of a short window divided by that of a long one: `duration_s_mean_1h_per_24h`."""
 
     model_config = ConfigDict(title="ratio")
@@ -283,7 +283,7 @@ class Ratio(_Filtered):
         return self
 
 
-class _OverValues(_Filtered):
+class _OverValues(Filtered):
     """An entry about values in windows before the event.
 
     Attributes:
@@ -349,7 +349,7 @@ class Baseline(_OverValues):
     zone: Zone = "UTC"
 
 
-class SinceLast(_Filtered):
+class SinceLast(Filtered):
     """Seconds of the key's clock since its event before: `since_last_seconds`."""
 
     model_config = ConfigDict(title="since_last")

@@ -18,6 +18,7 @@ from headrace_features.entries import (
     Distance,
     Expression,
     Fences,
+    Filtered,
     Lag,
     Outlier,
     Over,
@@ -45,6 +46,8 @@ _PERIODS: dict[CalendarPart, tuple[int, int]] = {
 }  # fmt: skip
 """First value and number of values of a part, for the angle of the cyclic form."""
 
+_SIDES = {"low": "lower", "high": "upper"}
+
 
 def add_feature(columns: Columns, part: Part) -> None:
     """Add the columns of one entry.
@@ -53,6 +56,14 @@ def add_feature(columns: Columns, part: Part) -> None:
         DeclarationProblem: It does not fit the event, or a name is taken.
     """
     _KINDS[type(part)](columns, part)
+
+
+def _filter(part: Filtered) -> str:
+    return f" where {part.where}" if part.where else ""
+
+
+def _judged_by(part: Fences, over: Over) -> str:
+    return f", over {over.text}, k = {part.k:g}{_filter(part)}"
 
 
 def _lag(columns: Columns, part: Lag) -> None:
@@ -77,9 +88,10 @@ def _lagged(columns: Columns, part: Lag, feature: KernelFeature, end: str) -> No
     columns.read(of, "the difference or ratio of a lag", NUMERIC)
     columns.hide(feature)
     if "difference" in part.take:
-        columns.express(f"{of}_minus_{end}", f"({columns.number(of)}) - {feature.name}")
+        columns.express(f"{of}_minus_{end}", f"({columns.number(of)}) - {feature.name}", f"{of} less {feature.name}")
     if "ratio" in part.take:
-        columns.express(f"{of}_per_{end}", f"({columns.number(of)}) / {feature.name}")
+        words = f"{of} divided by {feature.name}"
+        columns.express(f"{of}_per_{end}", f"({columns.number(of)}) / {feature.name}", words)
 
 
 def _statistic(
@@ -140,7 +152,9 @@ def _ratio(columns: Columns, part: Ratio) -> None:
                         columns.hide(_statistic(columns, of, statistic, extent, ends)) for extent in (over, per)
                     )
                     label = statistic.replace(".", "_")
-                    columns.express(f"{of}_{label}_{over.suffix}_per_{per.suffix}{ends[1]}", f"{short} / {long}")
+                    name = f"{of}_{label}_{over.suffix}_per_{per.suffix}{ends[1]}"
+                    words = f"{statistic} of {of}, that over {over.text} divided by that over {per.text}{_filter(part)}"
+                    columns.express(name, f"{short} / {long}", words)
 
 
 def _before(
@@ -159,7 +173,8 @@ def _zscore(columns: Columns, part: ZScore) -> None:
         for over in part.over:
             count, mean, std = _before(columns, of, over, ("count", "mean", "std"), ends)
             sql = f"CASE WHEN {count} >= {LEAST_VALUES} THEN ({columns.number(of)} - {mean}) / {std} END"
-            columns.express(f"{of}_zscore_{over.suffix}{ends[1]}", sql)
+            words = f"deviations of {of} from the mean of those before, over {over.text}{_filter(part)}"
+            columns.express(f"{of}_zscore_{over.suffix}{ends[1]}", sql, words)
 
 
 def _fences_of(
@@ -178,7 +193,8 @@ def _fences(columns: Columns, part: Fences) -> None:
             count, *fences = _fences_of(columns, part, of, over, ends)
             for side, fence in zip(("low", "high"), fences, strict=True):
                 sql = f"CASE WHEN {count} >= {LEAST_VALUES} THEN {fence} END"
-                columns.express(f"{of}_fence_{side}_{over.suffix}{ends[1]}", sql)
+                words = f"{_SIDES[side]} fence of {of}{_judged_by(part, over)}"
+                columns.express(f"{of}_fence_{side}_{over.suffix}{ends[1]}", sql, words)
 
 
 def _outlier(columns: Columns, part: Outlier) -> None:
@@ -187,17 +203,20 @@ def _outlier(columns: Columns, part: Outlier) -> None:
         columns.read(of, "outlier", NUMERIC)
         x = f"({columns.number(of)})"
         if "log" in part.policy:
-            columns.express(f"{of}_log{ends[1]}", f"CASE WHEN {x} >= 0 THEN ln(1 + {x}) ELSE - ln(1 - {x}) END")
+            sql = f"CASE WHEN {x} >= 0 THEN ln(1 + {x}) ELSE - ln(1 - {x}) END"
+            columns.express(f"{of}_log{ends[1]}", sql, f"sign(x)·ln(1 + |x|) of {of}")
         for over in part.over:
             count, low, high = _fences_of(columns, part, of, over, ends)
             end = f"{over.suffix}{ends[1]}"
             if "flag" in part.policy:
                 sql = f"CASE WHEN {count} >= {LEAST_VALUES} THEN {x} < {low} OR {x} > {high} END"
-                columns.express(f"{of}_outlier_{end}", sql)
+                words = f"whether {of} lies outside its fences{_judged_by(part, over)}"
+                columns.express(f"{of}_outlier_{end}", sql, words)
             if "cap" in part.policy:
                 whens = f"WHEN {x} < {low} THEN {low} WHEN {x} > {high} THEN {high}"
                 sql = f"CASE WHEN {count} < {LEAST_VALUES} THEN {x} {whens} ELSE {x} END"
-                columns.express(f"{of}_capped_{end}", sql)
+                words = f"{of} brought to its nearer fence{_judged_by(part, over)}"
+                columns.express(f"{of}_capped_{end}", sql, words)
 
 
 def _rarity(columns: Columns, part: Rarity) -> None:
@@ -227,7 +246,8 @@ def _baseline(columns: Columns, part: Baseline) -> None:
                     zone=part.zone,
                 )
             )
-            columns.express(f"{of}_baseline_{over.suffix}{suffix}", f"({columns.number(of)}) - {mean}")
+            words = f"{of} less its mean in the same hour of the week, over {over.text}, {part.zone}{_filter(part)}"
+            columns.express(f"{of}_baseline_{over.suffix}{suffix}", f"({columns.number(of)}) - {mean}", words)
 
 
 def _word(zone: str) -> str:
@@ -261,11 +281,11 @@ def _travel(columns: Columns, part: Travel) -> None:
         columns.read(name, "a place", ("double",), "place")
     columns.add(KernelFeature(f"{part.name}_km", "travel", "double", place=part.place))
     seconds = columns.hide(KernelFeature("since_last_seconds", "since_last", "double"))
-    columns.express(f"{part.name}_km_per_hour", f"{part.name}_km * 3600 / {seconds}")
+    columns.express(f"{part.name}_km_per_hour", f"{part.name}_km * 3600 / {seconds}", f"{part.name}_km by the hour")
 
 
 def _expression(columns: Columns, part: Expression) -> None:
-    columns.express(part.name, part.sql, "sql")
+    columns.express(part.name, part.sql, part.sql, "sql")
 
 
 _KINDS: dict[type[Any], Callable[[Columns, Any], None]] = {

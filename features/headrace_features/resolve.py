@@ -103,6 +103,10 @@ def _view(declaration: ViewDeclaration, contracts: Mapping[str, Contract], origi
         retain_ms=retain_ms,
         digest=_digest(declaration, contract),
         origin=origin,
+        order=declaration.order,
+        description=declaration.description,
+        kinds=columns.kinds,
+        derived=tuple(declaration.derive.items()),
     )
 
 

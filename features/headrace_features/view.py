@@ -27,11 +27,14 @@ class Input:
         name: Name of the field or of the derived value.
         type: Its type.
         derived: The expression over the fields (rendered over columns `_f_<field>`), or None for a field.
+        declared: The expression as it was declared, for people; empty for a field.
     """
 
     name: str
     type: FieldType
     derived: Compiled | None = None
+    # Two views may write one expression differently and still read one value.
+    declared: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,19 @@ class KernelFeature:
 
 @dataclass(frozen=True)
 class ExpressionFeature:
-    """A column that SQL computes from the kernel's columns and the inputs (rendered over their plain names, quoted)."""
+    """A column that SQL computes from the kernel's columns and the inputs (rendered over their plain names, quoted).
+
+    Attributes:
+        name: Name of the column.
+        type: Type of the column.
+        compiled: Its expression.
+        words: What it is, in a few words.
+    """
 
     name: str
     type: ColumnType
     compiled: Compiled
+    words: str = field(default="", compare=False)
 
 
 def longest_ms(features: Iterable[KernelFeature]) -> int:
@@ -108,6 +119,10 @@ class View:
         retain_ms: A longer jump of the clock starts a new generation.
         digest: Twelve hexadecimal digits of declaration and contract.
         origin: The file, as messages show it.
+        order: How the events of a key are ordered.
+        description: For people; None: there is none.
+        kinds: Kind of the entry that declares each of `columns`, such as `window`, in their order.
+        derived: Name and expression of each value that is derived from the event's own, as declared.
     """
 
     name: str
@@ -121,6 +136,10 @@ class View:
     retain_ms: int
     digest: str
     origin: str = field(default="", compare=False)
+    order: Literal["arrival"] = "arrival"
+    description: str | None = field(default=None, compare=False)
+    kinds: tuple[str, ...] = field(default=(), compare=False)
+    derived: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def group(self) -> str:

@@ -1,6 +1,7 @@
-"""`headrace features`: plan, verify and read features."""
+"""`headrace features`: plan, list, verify and read features."""
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -11,7 +12,22 @@ from headrace.cli.progress import working
 
 @click.group()
 def group() -> None:
-    """Plan, start, verify and read features."""
+    """Plan, list, start, verify and read features."""
+
+
+def _parsed_last(ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
+    if value is None:
+        return None
+    from headrace_ingestion.documents import DeclarationProblem
+    from headrace_ingestion.durations import parse_duration
+
+    try:
+        last = parse_duration(value)
+    except DeclarationProblem:
+        last = timedelta(0)
+    if not last:
+        raise click.BadParameter(f"{value!r} is not a length of time above zero, such as 7d", ctx, param)
+    return last
 
 
 @group.command()
@@ -60,6 +76,39 @@ def plan(call: Invocation, view: str | None, engine: str) -> None:
             call.output.line("\n".join(f"{statement};\n" for statement in entry.flink_sql))
         if engine in ("duckdb", "both"):
             call.output.line(f"-- DuckDB SQL of the view {entry.view.name}\n{entry.duckdb_sql};\n")
+
+
+@group.command("list")
+@common_options
+def list_(call: Invocation) -> None:
+    """List the views, with what the lake holds of each. Needs nothing that runs."""
+    views = call.project.features.list()
+    if call.output.is_json:
+        call.output.data([view.as_dict() for view in views], "")
+        return
+    from headrace.cli.view_text import show_list
+
+    show_list(call.output, views)
+
+
+@group.command()
+@click.argument("view")
+@click.option(
+    "--last",
+    metavar="DURATION",
+    callback=_parsed_last,
+    help="Judge the columns by rows less than this older, by event time, than the newest one, such as 7d.",
+)
+@common_options
+def describe(call: Invocation, view: str, last: timedelta | None) -> None:
+    """Show what a view is, its way from topic to models, how fresh its rows are, and what stands in its columns."""
+    report = call.project.features.describe(view, last=last)
+    if call.output.is_json:
+        call.output.data(report.as_dict(), "")
+        return
+    from headrace.cli.view_text import show_report
+
+    show_report(call.output, report)
 
 
 @group.command()

@@ -26,13 +26,22 @@ class Output:
         """Whether a program reads this."""
         return self.format == "json"
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "nothing") -> None:
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        empty: str = "nothing",
+        width: int | None = None,
+    ) -> None:
         """Show rows: a table, or a JSON list of objects.
 
         Args:
             columns: Names of the columns; the keys of the objects.
             rows: Values of each row, in the order of the columns.
             empty: Shown to people when there is no row.
+            width: Most characters of a line where there is no terminal, longer cells go on in the next line; None: a
+                row is a line.
         """
         listed = [list(row) for row in rows]
         if self.is_json:
@@ -40,7 +49,7 @@ class Output:
         elif not listed:
             self.line(empty)
         else:
-            self._draw(columns, listed)
+            self._draw(columns, listed, width)
 
     def record(self, fields: Mapping[str, object]) -> None:
         """Show one object: a line for each field, or a JSON object."""
@@ -69,7 +78,7 @@ class Output:
     def _json(self, value: object) -> None:
         self.line(json.dumps(value, ensure_ascii=False, default=_plain))
 
-    def _draw(self, columns: Sequence[str], rows: list[list[object]]) -> None:
+    def _draw(self, columns: Sequence[str], rows: list[list[object]], width: int | None) -> None:
         # rich costs 0.1 s to import and is not needed for JSON.
         from rich import box
         from rich.console import Console
@@ -82,10 +91,11 @@ class Output:
             drawn.add_column(name, justify="right" if numbers else "left", overflow="fold")
         for row in rows:
             drawn.add_row(*(Text(shown(value)) for value in row))
-        console = Console(file=self._out, soft_wrap=not self._out.isatty(), highlight=False)
-        if not self._out.isatty():
+        is_pipe = not self._out.isatty()
+        console = Console(file=self._out, soft_wrap=is_pipe and width is None, highlight=False)
+        if is_pipe:
             # A pipe has no width: nothing is cut there.
-            console.width = 10_000
+            console.width = width or 10_000
         console.print(drawn)
 
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "logs": Entry("headrace.cli.logs", "Show what the processes print."),
     "doctor": Entry("headrace.cli.doctor", "Look for what could keep a stack from running."),
     "events": Entry("headrace.cli.events", "Check, send, replay and read events."),
-    "features": Entry("headrace.cli.features", "Plan, start, verify and read features."),
+    "features": Entry("headrace.cli.features", "Plan, list, start, verify and read features."),
     "lake": Entry("headrace.cli.lake", "Ask SQL over all that has happened."),
     "models": Entry("headrace.cli.models", "Train, compare and promote models."),
     "bench": Entry("headrace.cli.bench", "Measure this machine."),
