@@ -1,4 +1,4 @@
-"""What a project does with its features: plan, list, verify, read. The command line and notebooks call this."""
+"""What a project does with its features: plan, list, verify, reconcile, read. Commands and notebooks call this."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from feast import FeatureStore
     from headrace_features.online.lookup import OnlineValues
+    from headrace_features.reconcile_report import ReconcileReport
     from headrace_features.verify import ParityReport
 
     from headrace.project import Project
@@ -102,6 +103,31 @@ class Features:
         from headrace_features.verify import verify
 
         return verify(self._project.lake, self.view(name))
+
+    def reconcile(
+        self, name: str, *, mend: bool = False, limit: int = 20, patience_seconds: float = 2.0
+    ) -> ReconcileReport:
+        """Compare the newest row of each key in the lake with what the online store holds.
+
+        Args:
+            name: The view.
+            mend: Put the lake's row of each key that is missing, stale or different into the store.
+            limit: How many differences are listed.
+            patience_seconds: How long the online writer may take to store what the lake has.
+
+        Raises:
+            UnknownViewError: There is no such view.
+            OnlineStoreUnavailableError: The store does not answer.
+        """
+        from headrace_features.reconcile import reconcile
+
+        from headrace.online import open_online_store
+
+        view = self.view(name)
+        with open_online_store(self._project) as store:
+            return reconcile(
+                self._project.lake, store, view, mend=mend, most_differences=limit, patience_seconds=patience_seconds
+            )
 
     def get(self, name: str, key: str, *, allow_expired: bool = False) -> OnlineValues | None:
         """Return the newest values of an entity from the online store, or None when it has none.

@@ -1,4 +1,4 @@
-"""`headrace features`: plan, list, verify and read features."""
+"""`headrace features`: plan, list, verify, reconcile and read features."""
 
 import sys
 from datetime import timedelta
@@ -12,7 +12,7 @@ from headrace.cli.progress import working
 
 @click.group()
 def group() -> None:
-    """Plan, list, start, verify and read features."""
+    """Plan, list, start, verify, reconcile and read features."""
 
 
 def _parsed_last(ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
@@ -162,6 +162,43 @@ def verify(call: Invocation, view: str | None) -> None:
     """Recompute every row from the events in the lake and compare; exit status 1 unless all are equal."""
     names = [view] if view else list(call.project.views)
     reports = {name: call.project.features.verify(name) for name in names}
+    if call.output.is_json:
+        call.output.data({name: report.as_dict() for name, report in reports.items()}, "")
+    else:
+        for report in reports.values():
+            call.output.line(report.text())
+    if not all(report.passed for report in reports.values()):
+        sys.exit(1)
+
+
+@group.command()
+@click.argument("view", required=False)
+@click.option("--mend", is_flag=True, help="Put the lake's rows of missing, stale and different keys into the store.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Differences to list of each view."
+)
+@click.option(
+    "--patience",
+    "patience_seconds",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    show_default=True,
+    help="Seconds that the online writer may take to store what the lake has.",
+)
+@common_options
+def reconcile(call: Invocation, view: str | None, mend: bool, limit: int, patience_seconds: float) -> None:
+    """Compare the online store with the newest rows of the lake; exit status 1 while a key is wrong.
+
+    A key is wrong when it is missing online, or when an older row or other values stand there. A newer row is not:
+    it is on its way to the lake.
+    """
+    names = [view] if view else list(call.project.views)
+    reports = {}
+    for name in names:
+        with working(f"comparing {name}"):
+            reports[name] = call.project.features.reconcile(
+                name, mend=mend, limit=limit, patience_seconds=patience_seconds
+            )
     if call.output.is_json:
         call.output.data({name: report.as_dict() for name, report in reports.items()}, "")
     else:

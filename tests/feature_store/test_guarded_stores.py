@@ -129,6 +129,74 @@ def test_more_keys_than_one_query_takes_are_read_and_written(store: GuardedStore
     assert store.read("v", [each.key for each in rows]) == rows
 
 
+def test_a_restored_row_replaces_other_values_of_the_same_order(store: GuardedStore) -> None:
+    wrong, right = row("a", features={"total": 1}), row("a", features={"total": 2})
+    store.write("v", [wrong, row("b")])
+    assert store.write("v", [right]) == 0
+    assert store.restore("v", [right, row("b")]) == 1
+    assert store.read("v", ["a", "b"]) == [right, row("b")]
+    assert store.restore("v", [right]) == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [row("a", 5, declaration="another"), OnlineRow("a", Order(0, 5, 0, 0), 4, "0123456789ab", b"{}")]
+)
+def test_a_restored_row_replaces_another_declaration_and_event_time_of_the_same_order(
+    store: GuardedStore, wrong: OnlineRow
+) -> None:
+    store.write("v", [wrong])
+    assert store.restore("v", [row("a", 5)]) == 1
+    assert store.read("v", ["a"]) == [row("a", 5)]
+
+
+def test_a_restored_row_never_replaces_a_newer_one(store: GuardedStore) -> None:
+    newer = row("a", 2_000, 7)
+    store.write("v", [newer])
+    older = [row("a", 9, 9), row("a", 2_000, 6), row("a", 2_000, 6, revision=3, emitted_at_ms=9)]
+    for each in older:
+        assert store.restore("v", [each]) == 0
+    assert store.read("v", ["a"]) == [newer]
+
+
+def test_a_restored_row_is_stored_where_there_is_none_or_an_older_one(store: GuardedStore) -> None:
+    store.write("v", [row("a", 1)])
+    assert store.restore("v", [row("a", 2), row("b", 1)]) == 2
+    assert store.read("v", ["a", "b"]) == [row("a", 2), row("b", 1)]
+    assert store.restore("v", []) == 0
+
+
+def test_the_keys_of_a_view_are_listed_and_no_others(store: GuardedStore) -> None:
+    odd = ["", " ", "a:b", "*", "[a]", "zoë", "\n", "'", '"', "\\", "日本", "a\x00b", "v", "v2:a"]
+    store.write("v", [row(key) for key in odd])
+    store.write("v2", [row("another")])
+    store.write("[v]", [row("third")])
+    assert sorted(key for page in store.keys("v") for key in page) == sorted(odd)
+    assert [key for page in store.keys("[v]") for key in page] == ["third"]
+    assert list(store.keys("none")) == []
+
+
+def test_more_keys_than_a_part_holds_are_all_listed(store: GuardedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace_features.online.sqlite_store._KEYS_A_PAGE", 70)
+    monkeypatch.setattr("headrace_features.online.valkey_store._KEYS_A_READ", 70)
+    store.write("v", [row(f"key-{n}") for n in range(700)])
+    pages = list(store.keys("v"))
+    assert {key for page in pages for key in page} == {f"key-{n}" for n in range(700)}
+    assert len(pages) >= 7
+
+
+def test_keys_can_be_written_and_dropped_while_they_are_listed(
+    store: GuardedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace_features.online.sqlite_store._KEYS_A_PAGE", 10)
+    monkeypatch.setattr("headrace_features.online.valkey_store._KEYS_A_READ", 10)
+    store.write("v", [row(f"key-{n:03}") for n in range(100)])
+    seen: set[str] = set()
+    for number, page in enumerate(store.keys("v")):
+        seen.update(page)
+        store.write("v", [row(f"new-{number}"), row(page[0], 2_000)])
+    assert seen >= {f"key-{n:03}" for n in range(100)}
+
+
 def test_dropping_a_view_leaves_the_others(store: GuardedStore) -> None:
     store.write("v", [row("a"), row("b")])
     store.write("v2", [row("a")])

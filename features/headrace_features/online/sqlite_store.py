@@ -14,6 +14,7 @@ from headrace_features.online.row import OnlineRow, Order, newest_per_key
 _SCHEMA_VERSION = 1
 _LOCK_WAIT_SECONDS = 5.0
 _KEYS_A_QUERY = 500
+_KEYS_A_PAGE = 10_000
 
 _CREATE = """
 create table if not exists online_rows (
@@ -24,21 +25,37 @@ create table if not exists online_rows (
 ) without rowid
 """
 
-_GUARDED_UPSERT = """
+_UPSERT = """
 insert into online_rows values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (view, key) do update set
     generation = excluded.generation, clock_ms = excluded.clock_ms, source_offset = excluded.source_offset,
     revision = excluded.revision, emitted_at_ms = excluded.emitted_at_ms, event_time_ms = excluded.event_time_ms,
     declaration = excluded.declaration, "values" = excluded."values"
+"""
+
+_GUARDED_UPSERT = f"""{_UPSERT}
 where (excluded.generation, excluded.clock_ms, excluded.source_offset, excluded.revision, excluded.emitted_at_ms)
     > (online_rows.generation, online_rows.clock_ms, online_rows.source_offset, online_rows.revision,
        online_rows.emitted_at_ms)
+"""
+
+_RESTORING_UPSERT = f"""{_UPSERT}
+where (excluded.generation, excluded.clock_ms, excluded.source_offset, excluded.revision, excluded.emitted_at_ms)
+    >= (online_rows.generation, online_rows.clock_ms, online_rows.source_offset, online_rows.revision,
+        online_rows.emitted_at_ms)
+  and (excluded.generation, excluded.clock_ms, excluded.source_offset, excluded.revision, excluded.emitted_at_ms,
+       excluded.event_time_ms, excluded.declaration, excluded."values")
+    <> (online_rows.generation, online_rows.clock_ms, online_rows.source_offset, online_rows.revision,
+        online_rows.emitted_at_ms, online_rows.event_time_ms, online_rows.declaration, online_rows."values")
 """
 
 _READ = """
 select key, generation, clock_ms, source_offset, revision, emitted_at_ms, event_time_ms, declaration, "values"
 from online_rows where view = ? and key in
 """
+
+_FIRST_KEYS = "select key from online_rows where view = ? order by key limit ?"
+_NEXT_KEYS = "select key from online_rows where view = ? and key > ? order by key limit ?"
 
 
 class GuardedSqlite:
@@ -73,14 +90,11 @@ class GuardedSqlite:
 
     def write(self, view: str, rows: Sequence[OnlineRow]) -> int:
         """Store each row that is newer than its key's, in one transaction, and return how many were stored."""
-        newest = newest_per_key(rows)
-        if not newest:
-            return 0
-        parameters = [
-            (view, row.key, *row.order, row.event_time_ms, row.declaration, row.values) for row in newest
-        ]  # fmt: skip
-        with self._lock, self._errors(), self._transaction():
-            return self._connection.executemany(_GUARDED_UPSERT, parameters).rowcount
+        return self._upserted(_GUARDED_UPSERT, view, rows)
+
+    def restore(self, view: str, rows: Sequence[OnlineRow]) -> int:
+        """Store each row that is newer than its key's, or of the same order and not the same, in one transaction."""
+        return self._upserted(_RESTORING_UPSERT, view, rows)
 
     def read(self, view: str, keys: Sequence[str]) -> list[OnlineRow | None]:
         """Return the row of each key, None where there is none."""
@@ -94,6 +108,18 @@ class GuardedSqlite:
                     found[answer[0]] = OnlineRow(answer[0], Order(*answer[1:6]), *answer[6:])
         return [found.get(key) for key in keys]
 
+    def keys(self, view: str) -> Iterator[list[str]]:
+        """Yield the keys of a view in parts, each a query of its own that goes on after the last key."""
+        query, after = _FIRST_KEYS, list[str]()
+        while True:
+            with self._lock, self._errors():
+                page = [key for (key,) in self._connection.execute(query, (view, *after, _KEYS_A_PAGE))]
+            if page:
+                yield page
+            if len(page) < _KEYS_A_PAGE:
+                return
+            query, after = _NEXT_KEYS, page[-1:]
+
     def drop(self, view: str) -> None:
         """Remove all rows of a view."""
         with self._lock, self._errors():
@@ -103,6 +129,16 @@ class GuardedSqlite:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+    def _upserted(self, statement: str, view: str, rows: Sequence[OnlineRow]) -> int:
+        newest = newest_per_key(rows)
+        if not newest:
+            return 0
+        parameters = [
+            (view, row.key, *row.order, row.event_time_ms, row.declaration, row.values) for row in newest
+        ]  # fmt: skip
+        with self._lock, self._errors(), self._transaction():
+            return self._connection.executemany(statement, parameters).rowcount
 
     def _prepare(self) -> None:
         self._connection.execute("pragma journal_mode = wal")

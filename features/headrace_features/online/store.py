@@ -1,8 +1,8 @@
-"""What every online store offers: writes under a guard, and reads by key."""
+"""What every online store offers: writes under a guard, reads by key, and the keys that are there."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from headrace_features.online.row import OnlineRow
@@ -21,8 +21,22 @@ class GuardedStore(Protocol):
         The batch is reduced to the newest row of each key first. Rows that were written before change nothing.
         """
 
+    def restore(self, view: str, rows: Sequence[OnlineRow]) -> int:
+        """Store each row as `write` does, and also where the stored row has the same order and other content.
+
+        Rows of one order are one row: `write` lets what stands there stay, and so never mends a value that is wrong.
+        A newer row stays here, too. Returns how many were stored; those that stand there already are not counted.
+        """
+
     def read(self, view: str, keys: Sequence[str]) -> list[OnlineRow | None]:
         """Return the row of each key, None where there is none, in the order of `keys`."""
+
+    def keys(self, view: str) -> Iterator[list[str]]:
+        """Yield the keys of a view in parts, in any order.
+
+        A key that stands there all the while comes at least once; one that is written meanwhile may come. No lock is
+        held between two parts.
+        """
 
     def drop(self, view: str) -> None:
         """Remove all rows of a view."""

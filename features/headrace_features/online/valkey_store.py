@@ -20,10 +20,13 @@ _ORDER_BYTES = len(Order(0, 0, 0, 0).text())
 # A value starts with its order as text of fixed width. Lua's numbers are exact up to 2^53 only; text compares exactly.
 _GUARDED_SET = """
 local width = tonumber(ARGV[1])
+local restores = ARGV[2] == '1'
 local stored = 0
 for i, key in ipairs(KEYS) do
-  local value = ARGV[i + 1]
-  if redis.call('GETRANGE', key, 0, width - 1) < string.sub(value, 1, width) then
+  local value = ARGV[i + 2]
+  local held = redis.call('GETRANGE', key, 0, width - 1)
+  local given = string.sub(value, 1, width)
+  if held < given or (restores and held == given and redis.call('GET', key) ~= value) then
     redis.call('SET', key, value)
     stored = stored + 1
   end
@@ -65,14 +68,11 @@ class GuardedValkey:
 
     def write(self, view: str, rows: Sequence[OnlineRow]) -> int:
         """Store each row that is newer than its key's and return how many were stored; atomic for each thousand."""
-        newest = newest_per_key(rows)
-        stored = 0
-        for start in range(0, len(newest), _ROWS_A_SCRIPT):
-            part = newest[start : start + _ROWS_A_SCRIPT]
-            keys = [self._key(view, row.key) for row in part]
-            with self._errors():
-                stored += int(self._guarded_set(keys=keys, args=[_ORDER_BYTES, *map(_encoded, part)]))
-        return stored
+        return self._set(view, rows, restores=False)
+
+    def restore(self, view: str, rows: Sequence[OnlineRow]) -> int:
+        """Store each row that is newer than its key's, or of the same order and not the same; as atomic as `write`."""
+        return self._set(view, rows, restores=True)
 
     def read(self, view: str, keys: Sequence[str]) -> list[OnlineRow | None]:
         """Return the row of each key, None where there is none."""
@@ -84,22 +84,42 @@ class GuardedValkey:
             found += [None if value is None else _decoded(key, value) for key, value in zip(part, answers, strict=True)]
         return found
 
+    def keys(self, view: str) -> Iterator[list[str]]:
+        """Yield the keys of a view in parts, by SCAN: it goes through all keys of the server's database."""
+        start = len(self._key(view, "").encode())
+        for page in self._pages(view):
+            yield [key[start:].decode() for key in page]
+
     def drop(self, view: str) -> None:
         """Remove all rows of a view; rows that are written meanwhile may stay."""
-        pattern = _escaped(self._key(view, "")) + "*"
-        with self._errors():
-            batch: list[bytes] = []
-            for key in self._client.scan_iter(match=pattern, count=_KEYS_A_READ):
-                batch.append(key)
-                if len(batch) == _KEYS_A_READ:
-                    self._client.unlink(*batch)
-                    batch.clear()
-            if batch:
-                self._client.unlink(*batch)
+        for page in self._pages(view):
+            with self._errors():
+                self._client.unlink(*page)
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+
+    def _set(self, view: str, rows: Sequence[OnlineRow], *, restores: bool) -> int:
+        newest = newest_per_key(rows)
+        stored = 0
+        for start in range(0, len(newest), _ROWS_A_SCRIPT):
+            part = newest[start : start + _ROWS_A_SCRIPT]
+            keys = [self._key(view, row.key) for row in part]
+            with self._errors():
+                stored += int(self._guarded_set(keys=keys, args=[_ORDER_BYTES, int(restores), *map(_encoded, part)]))
+        return stored
+
+    def _pages(self, view: str) -> Iterator[list[bytes]]:
+        pattern = _escaped(self._key(view, "")) + "*"
+        cursor = 0
+        while True:
+            with self._errors():
+                cursor, page = self._client.scan(cursor, match=pattern, count=_KEYS_A_READ)
+            if page:
+                yield page
+            if cursor == 0:
+                return
 
     def _key(self, view: str, key: str) -> str:
         return f"{self._namespace}:{view}:{key}"
