@@ -174,8 +174,7 @@ class _NewestRows:
 
     def _parts(self, query: str) -> Iterator[list[list[Any]]]:
         for batch in self._connection.sql(query).to_arrow_reader(self._batch_keys):
-            for start in range(0, batch.num_rows, self._batch_keys):
-                yield [column.to_pylist() for column in batch.slice(start, self._batch_keys).columns]
+            yield [column.to_pylist() for column in batch.columns]
 
     def _row(self, values: Sequence[Any]) -> LakeRow:
         key, *order, event_time_ms, declaration = values[: len(HEAD)]

@@ -379,6 +379,22 @@ def test_a_key_is_unknown_when_the_lake_has_a_row_that_was_made_a_minute_later(
     assert (report.passed, report.outcome) == (True, "passed")
 
 
+def test_no_more_keys_than_a_batch_are_read_at_a_time(lake: Path, sqlite: GuardedSqlite, subscriber: View) -> None:
+    write_rows(lake, subscriber, [lake_row(f"k{n}") for n in range(5_000)])
+    sqlite.write("subscriber", [online_row(subscriber, lake_row(f"other{n}")) for n in range(5_000)])
+    sizes: list[int] = []
+
+    class Measured(Meddled):
+        def read(self, view: str, keys: Sequence[str]) -> list[OnlineRow | None]:
+            sizes.append(len(keys))
+            return sqlite.read(view, keys)
+
+    report = compared(lake, Measured(sqlite, None), subscriber, batch_keys=700)
+    assert counts(report) == {"missing": 5_000, "ahead": 5_000}
+    assert max(sizes) <= 700
+    assert sum(sizes) == 10_000
+
+
 def test_a_key_that_the_store_lists_twice_is_counted_once(lake: Path, sqlite: GuardedSqlite, subscriber: View) -> None:
     sqlite.write("subscriber", [online_row(subscriber, lake_row("a"))])
     twice = Meddled(sqlite, lambda: None)
