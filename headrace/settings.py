@@ -8,16 +8,30 @@ from typing import Annotated, Any, Literal, Self
 from headrace_ingestion.documents import DeclarationProblem, declaration_error, read_document
 from headrace_ingestion.errors import SettingsError, closest
 from headrace_ingestion.settings import KafkaConnection
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 FILE_NAME = "headrace.yaml"
 ENVIRONMENT_PREFIX = "HEADRACE_"
 NESTED_DELIMITER = "__"
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-Count = Annotated[int, Field(ge=1)]
-Milliseconds = Annotated[int, Field(ge=1)]
+
+def _no_truth_value(value: object) -> object:
+    # Numbers are read leniently, for variables of the environment are text; `true` is a slip, not a 1.
+    if isinstance(value, bool):
+        raise DeclarationProblem(f"{str(value).lower()} is not a number", {"expected": "a number"}, "1")
+    return value
+
+
+_IsNumber = BeforeValidator(_no_truth_value)
+Port = Annotated[int, Field(ge=1, le=65535), _IsNumber]
+Count = Annotated[int, Field(ge=1), _IsNumber]
+Milliseconds = Annotated[int, Field(ge=1), _IsNumber]
+
+
+_SERVER = r"\s*[^\s,][^,]*:[0-9]+\s*"
+_SERVERS = f"^({_SERVER}(,{_SERVER})*)?$"
+"""What an editor can say of addresses; the range of a port it cannot."""
 
 
 class _Section(BaseModel):
@@ -30,7 +44,9 @@ class KafkaSettings(_Section):
     model_config = ConfigDict(title="the section kafka")
 
     bootstrap_servers: str | None = Field(
-        default=None, description="`host:port,…` of brokers; none: an embedded broker"
+        default=None,
+        description="`host:port,…` of brokers; none: an embedded broker",
+        json_schema_extra={"pattern": _SERVERS},
     )
     port: Port | None = Field(default=None, description="fixed port of the embedded broker; none: a free one")
     topic_prefix: str = Field(
@@ -90,7 +106,9 @@ class FlinkSettings(_Section):
     checkpoint_folder: str | None = Field(
         default=None, description="folder or URI of checkpoints; none: below `.headrace`"
     )
-    memory_megabytes: Annotated[int, Field(ge=256)] = Field(default=1024, description="heap of an embedded job")
+    memory_megabytes: Annotated[int, Field(ge=256), _IsNumber] = Field(
+        default=1024, description="heap of an embedded job"
+    )
 
 
 class LakeSettings(_Section):
@@ -142,7 +160,7 @@ class ScorerSettings(_Section):
 
     model_config = ConfigDict(title="the section scorer")
 
-    poll_alias_seconds: Annotated[float, Field(gt=0)] = Field(
+    poll_alias_seconds: Annotated[float, Field(gt=0), _IsNumber] = Field(
         default=1.0, description="time between looks for a new champion"
     )
     batch_rows: Count = Field(default=2000, description="most rows of one call of the model")

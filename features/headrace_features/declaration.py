@@ -8,6 +8,7 @@ import pydantic
 from headrace_ingestion.contract import Name
 from headrace_ingestion.documents import DeclarationProblem
 from headrace_ingestion.durations import Duration, parse_duration
+from headrace_ingestion.schema_rules import GIVEN, Schema, having
 from pydantic import ConfigDict, model_validator
 
 from headrace_features.entries import (
@@ -29,10 +30,16 @@ from headrace_features.entries import (
 )
 
 
+def _exactly_one_kind(schema: Schema) -> None:
+    """Say in the JSON Schema what `_exactly_one` demands: one key; only `since_last` may stand there alone."""
+    kinds = list(schema["properties"])
+    schema["oneOf"] = [having(**{kind: {} if kind == "since_last" else GIVEN}) for kind in kinds]
+
+
 class Feature(Entry):
     """One entry of `features`: a mapping with exactly one of these keys."""
 
-    model_config = ConfigDict(title="feature")
+    model_config = ConfigDict(title="feature", json_schema_extra=_exactly_one_kind)
 
     lag: Lag | None = None
     window: Window | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headrace_features.duckdb_text import quoted, text
-from headrace_features.entries import Over
+from headrace_features.extents import Over
 from headrace_features.view import KernelFeature
 
 HISTORY = 'PARTITION BY "_key", "_generation"'

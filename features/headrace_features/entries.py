@@ -2,154 +2,39 @@
 
 from __future__ import annotations
 
-import math
-import re
-from typing import Annotated, Literal, Self
+from functools import cache
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import pydantic
 from headrace_ingestion.contract import Name
 from headrace_ingestion.documents import DeclarationProblem
-from headrace_ingestion.durations import Duration, duration_ms, parse_duration
+from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import closest
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
+from headrace_ingestion.schema_rules import GIVEN, NOT_GIVEN, Schema, having, limiting, rules, when
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 
-STATISTICS = (
-    "count", "sum", "mean", "std", "min", "max", "range", "first", "last", "distinct", "median", "skew", "slope",
-    "ewma",
-)  # fmt: skip
-"""What a window may take by name; besides, `p95` and `p99.9` are quantiles in percent."""
-
-CALENDAR_PARTS = ("minute_of_day", "hour", "day_of_week", "day", "week", "day_of_year", "month", "quarter")
-"""Parts of the event's own time: Monday, January and the first quarter are 1, weeks are those of ISO 8601."""
+from headrace_features.extents import OptionalOvers, Overs, Spans
+from headrace_features.listed import OneOrMore, as_list
+from headrace_features.statistics import Statistics
 
 CalendarPart = Literal["minute_of_day", "hour", "day_of_week", "day", "week", "day_of_year", "month", "quarter"]
+"""Parts of the event's own time: Monday, January and the first quarter are 1, weeks are those of ISO 8601."""
+
 LagTake = Literal["value", "difference", "ratio"]
 OutlierPolicy = Literal["flag", "cap", "log"]
 
-_QUANTILE = re.compile(r"p(\d{1,2})(?:\.(\d{1,4}))?", re.ASCII)
-_ROWS = re.compile(r"([1-9]\d{0,5}) rows?", re.ASCII)
-
-
-def _as_list(value: object) -> object:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def quantile_of(statistic: str) -> tuple[int, int] | None:
-    """Return the quantile that a statistic names, as numerator and denominator; None: no quantile.
-
-    >>> quantile_of("p99.9")
-    (999, 1000)
-    """
-    if statistic == "median":
-        return 1, 2
-    found = _QUANTILE.fullmatch(statistic)
-    if found is None:
-        return None
-    decimals = found[2] or ""
-    numerator, denominator = int(found[1] + decimals), 100 * 10 ** len(decimals)
-    divisor = math.gcd(numerator, denominator)
-    return numerator // divisor, denominator // divisor
-
-
-def _statistics(value: object) -> object:
-    return [statistic for part in _listed(value) for statistic in _statistic(part)]
-
-
-def _statistic(part: object) -> list[str]:
-    """Return a statistic, or those that `{quantile: [0.5, 0.95]}` means."""
-    if isinstance(part, dict) and set(part) == {"quantile"}:
-        return [_percent(quantile) for quantile in _listed(part["quantile"])]
-    if part in STATISTICS or (isinstance(part, str) and quantile_of(part) not in (None, (0, 1))):
-        return [str(part)]
-    raise DeclarationProblem(
-        f"a window does not take {part!r}",
-        {"statistics": ", ".join(STATISTICS), "quantiles": "p1 to p99.9999, such as p50, p95, p99.9"},
-        closest(str(part), STATISTICS) or "mean",
-    )
-
-
-def _percent(quantile: object) -> str:
-    text = str(quantile)
-    digits = text.partition(".")[2]
-    if not re.fullmatch(r"0\.\d{1,6}", text, re.ASCII) or not int(digits):
-        raise DeclarationProblem(
-            f"{text} is not a quantile", {"expected": "a number between 0 and 1, such as 0.95"}, "quantile: [0.5, 0.95]"
-        )
-    digits = digits.ljust(2, "0")
-    decimals = digits[2:].rstrip("0")
-    return f"p{int(digits[:2])}" + (f".{decimals}" if decimals else "")
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), pydantic.Field(min_length=1)]
-Steps = Annotated[tuple[Annotated[int, pydantic.Field(ge=1, le=10_000)], ...], BeforeValidator(_as_list)]
-
-
-class Over(BaseModel):
-    """The extent of a window: a length of time or a number of rows, and the text that names it in columns.
-
-    Attributes:
-        text: As it was declared, such as `24h` or `50 rows`.
-        length_ms: Length in milliseconds; 0 for a window of rows.
-        rows: Number of rows; 0 for a window of time.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    text: str
-    length_ms: int
-    rows: int
-
-    @property
-    def suffix(self) -> str:
-        """Return the text as it stands in the name of a column: `24h`, `50_rows`."""
-        return self.text.replace(" ", "_")
-
-    @classmethod
-    def parse(cls, text: object) -> Over:
-        """Return the extent that `text` says.
-
-        Raises:
-            DeclarationProblem: It is neither a length of time above zero nor a number of rows.
-        """
-        rows = _ROWS.fullmatch(str(text))
-        if rows:
-            return cls(text=f"{rows[1]} rows", length_ms=0, rows=int(rows[1]))
-        try:
-            length_ms = duration_ms(parse_duration(str(text)))
-        except DeclarationProblem:
-            length_ms = 0
-        if length_ms <= 0:
-            raise DeclarationProblem(
-                f"{text!r} is not the extent of a window",
-                {"expected": "a length of time above zero in ms, s, m, h or d, or a number of rows up to 999999"},
-                "over: [5m, 24h, 50 rows]",
-            )
-        return cls(text=str(text), length_ms=length_ms, rows=0)
-
-
-def _overs(value: object) -> object:
-    return [part if isinstance(part, Over) else Over.parse(part) for part in _listed(value)]
-
-
-def _listed(value: object) -> list[object]:
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _spans(value: object) -> object:
-    return [part if isinstance(part, Over) else _span(str(part)) for part in _listed(value)]
-
-
-def _span(text: str) -> Over:
-    if _ROWS.fullmatch(text):
-        raise DeclarationProblem("'ago' is a length of time, not a number of rows", {}, "steps: [1], or ago: 24h")
-    length_ms = duration_ms(parse_duration(text))
-    if length_ms == 0:
-        raise DeclarationProblem("'ago' is a length of time above zero", {}, "ago: [1h, 24h]")
-    return Over(text=text, length_ms=length_ms, rows=0)
-
-
-Overs = Annotated[tuple[Over, ...], BeforeValidator(_overs), pydantic.Field(min_length=1)]
+Names = Annotated[tuple[str, ...], pydantic.Field(min_length=1), OneOrMore()]
+Steps = Annotated[tuple[Annotated[StrictInt, pydantic.Field(ge=1, le=10_000)], ...], OneOrMore()]
 
 
 class Entry(BaseModel):
@@ -158,10 +43,14 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _existing_zone(zone: str) -> str:
+@cache
+def _zones() -> frozenset[str]:
     # Names without a continent are those of old, which Java does not know.
-    zones = {name for name in available_timezones() if "/" in name} | {"UTC"}
-    if zone not in zones:
+    return frozenset(name for name in available_timezones() if "/" in name) | {"UTC"}
+
+
+def _existing_zone(zone: str) -> str:
+    if zone not in (zones := _zones()):
         raise DeclarationProblem(
             f"{zone!r} is not a time zone",
             {"expected": "a name of the IANA database"},
@@ -170,11 +59,18 @@ def _existing_zone(zone: str) -> str:
     return ZoneInfo(zone).key
 
 
-Zone = Annotated[str, AfterValidator(_existing_zone)]
+class _ListsZones:
+    """Lists the zones where a JSON Schema is asked for: they are read from the disk."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> Schema:
+        return {"enum": sorted(_zones())}
+
+
+Zone = Annotated[str, AfterValidator(_existing_zone), _ListsZones()]
 
 
 def _place(value: object) -> object:
-    names = _listed(value)
+    names = as_list(value)
     if len(names) != 2:
         raise DeclarationProblem(
             f"{value!r} is not a place", {"expected": "names of a latitude and a longitude, in degrees"}, "[lat, lon]"
@@ -186,6 +82,10 @@ Place = Annotated[tuple[str, str], BeforeValidator(_place)]
 """Latitude and longitude in degrees: names of two values of the event."""
 
 
+_NAMED_BY_A_FILTER = when(having(suffix=GIVEN), having(where=GIVEN))
+"""What `_suffix_has_a_filter` demands, as JSON Schema."""
+
+
 class Filtered(Entry):
     """An entry whose history may be a part of the events.
 
@@ -193,6 +93,8 @@ class Filtered(Entry):
         where: SQL over the event's values; only events for which it is true count. The row is emitted all the same.
         suffix: Ends the names of the columns, after `_where_`; by default `where` itself where that is a name.
     """
+
+    model_config = ConfigDict(json_schema_extra=rules(_NAMED_BY_A_FILTER))
 
     where: str | None = None
     suffix: Name | None = None
@@ -208,6 +110,9 @@ class Filtered(Entry):
         return self
 
 
+_NOT_EMPTY: Schema = {"not": {"const": []}}
+
+
 class Lag(Filtered):
     """Values some events or some time before: `duration_s_lag_1`, `duration_s_lag_24h`.
 
@@ -219,12 +124,15 @@ class Lag(Filtered):
             `duration_s_per_lag_1`.
     """
 
-    model_config = ConfigDict(title="lag")
+    model_config = ConfigDict(
+        title="lag",
+        json_schema_extra=rules(_NAMED_BY_A_FILTER, {"anyOf": [having(steps=_NOT_EMPTY), having(ago=_NOT_EMPTY)]}),
+    )
 
     of: Names
     steps: Steps = ()
-    ago: Annotated[tuple[Over, ...], BeforeValidator(_spans)] = ()
-    take: Annotated[tuple[LagTake, ...], BeforeValidator(_as_list), pydantic.Field(min_length=1)] = ("value",)
+    ago: Spans = ()
+    take: Annotated[tuple[LagTake, ...], pydantic.Field(min_length=1), OneOrMore()] = ("value",)
 
     @model_validator(mode="after")
     def _looks_somewhere(self) -> Lag:
@@ -233,19 +141,31 @@ class Lag(Filtered):
         return self
 
 
+_TAKES_EWMA = having(take={"anyOf": [{"const": "ewma"}, {"type": "array", "contains": {"const": "ewma"}}]})
+
+
 class Window(Filtered):
     """Statistics of rolling windows: one column a value, statistic and extent, `duration_s_sum_1h`.
 
-    With `exclude_current` the event itself does not count, and the column's name ends in `_before`. `half_life` is that
-    of the weights of `ewma`.
+    Attributes:
+        of: Values of the event.
+        over: Extents of the windows: lengths of time or numbers of rows, such as `24h` or `50 rows`.
+        take: Statistics by name, and quantiles: `p95`, or `{quantile: 0.95}`.
+        exclude_current: Whether the event itself does not count; the column's name ends in `_before` then.
+        half_life: The age at which a value weighs half, for `ewma`.
     """
 
-    model_config = ConfigDict(title="window")
+    model_config = ConfigDict(
+        title="window",
+        json_schema_extra=rules(
+            _NAMED_BY_A_FILTER, when(_TAKES_EWMA, having(half_life=GIVEN), limiting(half_life=NOT_GIVEN))
+        ),
+    )
 
     of: Names
     over: Overs
-    take: Annotated[tuple[str, ...], BeforeValidator(_statistics), pydantic.Field(min_length=1)]
-    exclude_current: bool = False
+    take: Statistics
+    exclude_current: StrictBool = False
     half_life: Duration | None = None
 
     @model_validator(mode="after")
@@ -260,12 +180,19 @@ class Window(Filtered):
 
 
 class Ratio(Filtered):
-    """A statistic of a short window divided by that of a long one: `duration_s_mean_1h_per_24h`."""
+    """A statistic of a short window divided by that of a long one: `duration_s_mean_1h_per_24h`.
+
+    Attributes:
+        of: Values of the event.
+        take: Statistics by name, and quantiles.
+        over: Extents of the short windows.
+        per: Extents of the long windows.
+    """
 
     model_config = ConfigDict(title="ratio")
 
     of: Names
-    take: Annotated[tuple[str, ...], BeforeValidator(_statistics), pydantic.Field(min_length=1)]
+    take: Statistics
     over: Overs
     per: Overs
 
@@ -310,7 +237,11 @@ class Fences(_OverValues):
 
     model_config = ConfigDict(title="fences")
 
-    k: Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)] = 1.5
+    k: Annotated[float, pydantic.Field(strict=True, gt=0, allow_inf_nan=False)] = 1.5
+
+
+_BY_FENCES: Schema = {"enum": ["flag", "cap"]}
+_JUDGES = having(policy={"anyOf": [_BY_FENCES, {"type": "array", "contains": _BY_FENCES}]})
 
 
 class Outlier(Fences):
@@ -321,10 +252,13 @@ class Outlier(Fences):
             fence, `duration_s_capped_24h`; `log`: sign(x)·ln(1 + |x|), `duration_s_log`, whatever the fences.
     """
 
-    model_config = ConfigDict(title="outlier")
+    model_config = ConfigDict(
+        title="outlier",
+        json_schema_extra=rules(_NAMED_BY_A_FILTER, when(_JUDGES, having(over=_NOT_EMPTY))),
+    )
 
-    policy: Annotated[tuple[OutlierPolicy, ...], BeforeValidator(_as_list), pydantic.Field(min_length=1)]
-    over: Annotated[tuple[Over, ...], BeforeValidator(_overs)] = ()
+    policy: Annotated[tuple[OutlierPolicy, ...], pydantic.Field(min_length=1), OneOrMore()]
+    over: OptionalOvers = ()
 
     @model_validator(mode="after")
     def _has_a_window(self) -> Outlier:
@@ -342,7 +276,11 @@ class Rarity(_OverValues):
 
 
 class Baseline(_OverValues):
-    """The value less the mean of those before it in the same hour of the week: `duration_s_baseline_28d`."""
+    """The value less the mean of those before it in the same hour of the week: `duration_s_baseline_28d`.
+
+    Attributes:
+        zone: IANA name of the time zone of the hours.
+    """
 
     model_config = ConfigDict(title="baseline")
 
@@ -356,19 +294,31 @@ class SinceLast(Filtered):
 
 
 class Calendar(Entry):
-    """Parts of the event's own time: `hour`, `day_of_week`; with `cyclic` also `hour_sin` and `hour_cos`."""
+    """Parts of the event's own time: `hour`, `day_of_week`.
+
+    Attributes:
+        take: Parts: Monday, January and the first quarter are 1, weeks are those of ISO 8601.
+        zone: IANA name of the time zone.
+        cyclic: Whether each part is also shown as an angle: `hour_sin` and `hour_cos`.
+    """
 
     model_config = ConfigDict(title="calendar")
 
-    take: Annotated[tuple[CalendarPart, ...], BeforeValidator(_as_list), pydantic.Field(min_length=1)]
+    take: Annotated[tuple[CalendarPart, ...], pydantic.Field(min_length=1), OneOrMore()]
     zone: Zone = "UTC"
-    cyclic: bool = False
+    cyclic: StrictBool = False
 
 
 class Distance(Entry):
-    """Kilometres between two places of the event, along the great circle: `<name>`."""
+    """Kilometres between two places of the event, along the great circle: `<name>`.
 
-    model_config = ConfigDict(title="distance", populate_by_name=True)
+    Attributes:
+        name: Name of the column.
+        from_: Latitude and longitude of one place, in degrees: names of values of the event.
+        to: Those of the other.
+    """
+
+    model_config = ConfigDict(title="distance")
 
     name: Name
     from_: Place = pydantic.Field(alias="from")
@@ -376,7 +326,12 @@ class Distance(Entry):
 
 
 class Travel(Entry):
-    """Kilometres from the place of the event before, and the speed that takes: `travel_km`, `travel_km_per_hour`."""
+    """Kilometres from the place of the event before, and the speed that takes: `travel_km`, `travel_km_per_hour`.
+
+    Attributes:
+        place: Latitude and longitude, in degrees: names of values of the event.
+        name: Begins the names of the columns.
+    """
 
     model_config = ConfigDict(title="travel")
 
@@ -385,7 +340,12 @@ class Travel(Entry):
 
 
 class Expression(Entry):
-    """One column computed from the event's values and the other features, by an SQL expression of the stated subset."""
+    """One column computed from the event's values and the other features, by an SQL expression of the stated subset.
+
+    Attributes:
+        name: Name of the column.
+        sql: The expression; `docs/expressions.md` lists the subset.
+    """
 
     model_config = ConfigDict(title="expression")
 

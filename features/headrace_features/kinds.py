@@ -21,7 +21,6 @@ from headrace_features.entries import (
     Filtered,
     Lag,
     Outlier,
-    Over,
     Part,
     Rarity,
     Ratio,
@@ -29,8 +28,9 @@ from headrace_features.entries import (
     Travel,
     Window,
     ZScore,
-    quantile_of,
 )
+from headrace_features.extents import Over
+from headrace_features.statistics import quantile_of
 from headrace_features.view import KernelFeature, KernelOperation
 
 LEAST_VALUES = 11

@@ -8,8 +8,9 @@ from typing import Literal
 
 from headrace_ingestion.contract import Contract, FieldType
 
-from headrace_features.entries import CalendarPart, Over
+from headrace_features.entries import CalendarPart
 from headrace_features.expressions import Compiled
+from headrace_features.extents import Over
 
 KernelOperation = Literal[
     "lag", "ago", "since_last", "count", "sum", "mean", "std", "min", "max", "range", "first", "last", "distinct",

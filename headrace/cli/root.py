@@ -23,6 +23,7 @@ COMMANDS = {
     "status": Entry("headrace.cli.status", "Show what runs: processes, ports, memory."),
     "logs": Entry("headrace.cli.logs", "Show what the processes print."),
     "doctor": Entry("headrace.cli.doctor", "Look for what could keep a stack from running."),
+    "schema": Entry("headrace.cli.schema", "Show the form of the declarations as JSON Schema, for editors."),
     "events": Entry("headrace.cli.events", "Check, send, replay and read events."),
     "features": Entry("headrace.cli.features", "Plan, list, start, verify and read features."),
     "lake": Entry("headrace.cli.lake", "Ask SQL over all that has happened."),

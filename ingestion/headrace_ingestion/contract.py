@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 from headrace_ingestion.documents import load_document, read_document
 from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import DeclarationError, closest
-from headrace_ingestion.fields import RESERVED_FIELDS, Field, FieldType, Name, check_field_name
+from headrace_ingestion.fields import NAME_SCHEMA, RESERVED_FIELDS, Field, FieldType, Name, check_field_name
 from headrace_ingestion.problems import DeclarationProblem
 
 __all__ = [
@@ -29,6 +29,12 @@ __all__ = [
     "index_contracts",
     "load_contracts",
 ]
+
+
+_FIELD_NAMES: dict[str, Any] = {
+    "minProperties": 1,
+    "propertyNames": {**NAME_SCHEMA, "not": {"enum": sorted(RESERVED_FIELDS)}},
+}
 
 
 class Contract(BaseModel):
@@ -51,7 +57,7 @@ class Contract(BaseModel):
     version: Annotated[int, pydantic.Field(ge=1, strict=True)]
     key: str
     time: str
-    fields: dict[str, Field]
+    fields: Annotated[dict[str, Field], pydantic.Field(json_schema_extra=_FIELD_NAMES)]
     max_ahead: Duration = timedelta(minutes=5)
     partitions: Annotated[int, pydantic.Field(ge=1, strict=True)] | None = None
     description: str | None = None

@@ -6,12 +6,12 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from headrace_ingestion.problems import DeclarationProblem
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_FORM = re.compile(r"(\d{1,15})(ms|s|m|h|d)", re.ASCII)
+_FORM = re.compile(f"([0-9]{{1,15}})({'|'.join(_UNITS_MS)})")
 _LONGEST = timedelta(days=36_500)
 
 
@@ -65,5 +65,17 @@ def _read(value: object) -> object:
     return parse_duration(value if isinstance(value, str) else str(value))
 
 
-Duration = Annotated[timedelta, BeforeValidator(_read), PlainSerializer(format_duration, return_type=str)]
+DURATION_SCHEMA = {
+    "type": "string",
+    "pattern": f"^{_FORM.pattern}$",
+    "patternErrorMessage": f"a whole number and a unit ({', '.join(_UNITS_MS)}), such as 5m",
+}
+"""JSON Schema of a duration in a file; that the longest is 36500d, it cannot say."""
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_read),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(DURATION_SCHEMA, mode="validation"),
+]
 """A field of a declaration that holds a duration."""

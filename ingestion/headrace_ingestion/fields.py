@@ -7,10 +7,20 @@ import re
 from typing import Annotated, Literal
 
 import pydantic
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StrictBool,
+    StrictInt,
+    WithJsonSchema,
+    model_validator,
+)
 
 from headrace_ingestion.patterns import compile_pattern
 from headrace_ingestion.problems import DeclarationProblem
+from headrace_ingestion.schema_rules import NOT_GIVEN, Schema, having, limiting, rules, when
 
 FieldType = Literal["string", "bool", "int", "long", "double", "timestamp"]
 """The types of a contract; `docs/wire-format.md` says what each is in JSON and in the lake."""
@@ -49,7 +59,12 @@ def checked_name(name: str) -> str:
     return name
 
 
-Name = Annotated[str, AfterValidator(checked_name)]
+NAME_SCHEMA: Schema = {
+    "type": "string",
+    "pattern": f"^{_NAME.pattern}$",
+    "patternErrorMessage": "lower-case letters, digits and underscores, a letter first",
+}
+Name = Annotated[str, AfterValidator(checked_name), WithJsonSchema(NAME_SCHEMA)]
 
 
 def _checked_number(value: object) -> object:
@@ -58,7 +73,25 @@ def _checked_number(value: object) -> object:
     raise DeclarationProblem(f"{value!r} is not a number", {"expected": "a finite number"}, "0")
 
 
-Number = Annotated[int | float, BeforeValidator(_checked_number)]
+Number = Annotated[int | float, BeforeValidator(_checked_number), WithJsonSchema({"type": "number"})]
+
+
+def _type_rules() -> list[Schema]:
+    """Return what the type of a field says about its constraints, for editors."""
+    found = [
+        when(having(type={"not": {"enum": list(types)}}), limiting(**{constraint: NOT_GIVEN}))
+        for constraint, types in _APPLIES.items()
+    ]
+    for kind, (low, high) in INTEGER_RANGES.items():
+        bound = {"type": ["integer", "null"], "minimum": low, "maximum": high}
+        found.append(when(having(type={"const": kind}), limiting(minimum=bound, maximum=bound)))
+    for kind in _APPLIES["values"]:
+        items = {"type": "string" if kind == "string" else "integer"}
+        found.append(when(having(type={"const": kind}), limiting(values={"items": items})))
+    return found
+
+
+_DIFFERENT = pydantic.Field(json_schema_extra={"minItems": 1, "uniqueItems": True})
 
 
 class Field(BaseModel):
@@ -76,15 +109,15 @@ class Field(BaseModel):
         description: For people.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="field")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="field", json_schema_extra=rules(*_type_rules()))
 
     type: FieldType
-    required: bool = True
+    required: StrictBool = True
     minimum: Number | None = None
     maximum: Number | None = None
     pattern: str | None = None
     max_length: Annotated[int, pydantic.Field(ge=1, strict=True)] | None = None
-    values: tuple[str | int, ...] | None = None
+    values: Annotated[tuple[str | StrictInt, ...], _DIFFERENT] | None = None
     pii: Literal["hash", "mask", "drop"] | None = None
     description: str | None = None
 

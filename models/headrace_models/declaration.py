@@ -14,13 +14,17 @@ from headrace_ingestion.contract import Contract, Name
 from headrace_ingestion.documents import DeclarationProblem, load_document
 from headrace_ingestion.durations import Duration, format_duration
 from headrace_ingestion.errors import DeclarationError, closest
+from headrace_ingestion.schema_rules import GIVEN, exactly_one, having, rules, when
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from headrace_models.view import FeatureView
 
 RecipeName = Literal["auto", "isolation_forest", "gradient_boosting"]
-Share = Annotated[float, pydantic.Field(gt=0, lt=1)]
+Share = Annotated[float, pydantic.Field(strict=True, gt=0, lt=1)]
 LONGEST_WINDOW = "longest_window"
+
+
+_Gap = Literal["longest_window"] | Duration | None
 
 
 def _read_gap(value: object) -> object:
@@ -49,6 +53,9 @@ class Split(BaseModel):
     """How the rows are parted, oldest first; the shares add up to 1.
 
     Attributes:
+        train: Share of the rows that the model is fitted on.
+        validation: Share on which the threshold is chosen.
+        test: Share on which the gates are checked.
         gap: Time left out before validation and before test; None (`longest_window`): the view's longest window.
     """
 
@@ -57,7 +64,7 @@ class Split(BaseModel):
     train: Share = 0.7
     validation: Share = 0.2
     test: Share = 0.1
-    gap: Annotated[Duration | None, BeforeValidator(_read_gap)] = None
+    gap: Annotated[Duration | None, BeforeValidator(_read_gap, json_schema_input_type=_Gap)] = None
 
     @model_validator(mode="after")
     def _shares_add_up(self) -> Split:
@@ -102,7 +109,12 @@ class Threshold(BaseModel):
         alert_rate: The share of rows that alerts.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="threshold")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        title="threshold",
+        json_schema_extra=rules(exactly_one(["precision_at_least", "alert_rate"])),
+    )
 
     precision_at_least: Share | None = None
     alert_rate: Share | None = None
@@ -119,6 +131,16 @@ class Threshold(BaseModel):
         return self
 
 
+_NEEDS_LABELS = {
+    "anyOf": [
+        having(recipe={"const": "gradient_boosting"}),
+        *(having(gates=having(**{gate: GIVEN})) for gate in ("precision", "recall", "pr_auc")),
+        having(threshold=having(precision_at_least=GIVEN)),
+    ]
+}
+"""What `_labels_are_declared_where_needed` asks, as JSON Schema."""
+
+
 class ModelDeclaration(BaseModel):
     """A model: frozen, and valid once it exists.
 
@@ -130,9 +152,12 @@ class ModelDeclaration(BaseModel):
         recipe: How it is trained; `auto`: gradient boosting when there are labels enough, isolation forest otherwise.
         labels: Where the truth comes from; None: there is none.
         seed: Seed of everything random in training.
+        description: For people.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="model")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", title="model", json_schema_extra=rules(when(_NEEDS_LABELS, having(labels=GIVEN)))
+    )
 
     name: Name
     view: Name
