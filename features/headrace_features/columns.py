@@ -12,7 +12,7 @@ from headrace_ingestion.documents import DeclarationProblem
 from headrace_ingestion.errors import closest
 from sqlglot import exp
 
-from headrace_features.expressions import Column, Compiled, Dialect, ValueType, compile_expression
+from headrace_features.expressions import Column, Compiled, Dialect, ValueType, compile_expression, plain
 from headrace_features.view import ColumnType, ExpressionFeature, Input, KernelFeature
 
 RESERVED_COLUMNS = frozenset(
@@ -253,10 +253,12 @@ class Columns:
             if declared in _IN_EXPRESSIONS and not value.startswith(_FILTER):
                 columns[value if field else f"{_OF_EVENT}{value}"] = _column(f"_in_{value}", declared)
         for feature in self._kernel.values():
-            columns[feature.name] = _column(feature.name, feature.type)
+            # A sum of finite numbers, and what is made of it, may be none.
+            columns[feature.name] = _column(feature.name, feature.type, is_plain=feature.type != "double")
         for column in self._shown.values():
             if isinstance(column, ExpressionFeature):
-                columns[column.name] = Column(column.compiled.type, column.compiled.sql)
+                kind = column.compiled.type
+                columns[column.name] = Column(kind, column.compiled.sql, is_plain=kind != "double")
         place = (*self.place, field) if field else self.place
         try:
             compiled = compile_expression(sql, columns, what=f"expression {name!r}")
@@ -304,8 +306,7 @@ def _with_a_value(compiled: Compiled) -> Mapping[Dialect, str]:
     """Return the SQL of a derived value; one without a finite number has none, wherever it is read."""
     if compiled.type != "double":
         return compiled.sql
-    # What is not finite less itself is not a number, and equal to nothing.
-    return {dialect: f"CASE WHEN ({sql}) - ({sql}) = 0e0 THEN {sql} END" for dialect, sql in compiled.sql.items()}
+    return {dialect: plain(sql) for dialect, sql in compiled.sql.items()}
 
 
 def _only_name(sql: str) -> str | None:
@@ -313,8 +314,11 @@ def _only_name(sql: str) -> str | None:
     return tree.name if isinstance(tree, exp.Column) else None
 
 
-def _column(name: str, declared: Literal["int", "long", "double", "string", "bool"] | str) -> Column:
+def _column(
+    name: str, declared: Literal["int", "long", "double", "string", "bool"] | str, *, is_plain: bool = True
+) -> Column:
     """Return a column under this name in both engines, as a double where it is a number."""
     number = _IN_EXPRESSIONS[declared] == "double" and declared != "double"
-    plain: dict[Dialect, str] = {"flink": f"`{name}`", "duckdb": f'"{name}"'}
-    return Column(_IN_EXPRESSIONS[declared], {d: f"CAST({s} AS DOUBLE)" for d, s in plain.items()} if number else plain)
+    texts: dict[Dialect, str] = {"flink": f"`{name}`", "duckdb": f'"{name}"'}
+    sql = {dialect: f"CAST({text} AS DOUBLE)" for dialect, text in texts.items()} if number else texts
+    return Column(_IN_EXPRESSIONS[declared], sql, is_plain)

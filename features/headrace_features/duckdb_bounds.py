@@ -14,6 +14,7 @@ import sqlglot
 from sqlglot import exp
 
 from headrace_features.duckdb_text import quoted
+from headrace_features.expressions import LARGEST
 
 _INFINITE = "CAST('inf' AS DOUBLE)"
 # exp and ln of the two engines' mathematical libraries, in units of the result.
@@ -56,7 +57,8 @@ class _Bounds:
         if isinstance(tree, exp.Paren | exp.Cast | exp.Neg | exp.Not):
             return _Node(_sql(tree), self.node(tree.this).bound)
         if isinstance(tree, exp.Case):
-            return self._case(tree, 0)
+            value = _guarded(tree)
+            return _Node(_sql(tree), self.node(value).bound) if value else self._case(tree, 0)
         if isinstance(tree, exp.Coalesce):
             return self._coalesce(tree)
         parts = [self.node(part) for part in _arguments(tree)]
@@ -93,6 +95,17 @@ class _Bounds:
         doubt = " OR ".join(f"NOT isfinite({part.some_bound})" for part in parts if not part.is_exact)
         chosen = " ".join(f"WHEN {part.sql} IS NOT NULL THEN {part.some_bound}" for part in parts)
         return _Node(_sql(tree), f"(CASE WHEN {doubt} THEN {_INFINITE} {chosen} END)")
+
+
+def _guarded(tree: exp.Case) -> exp.Expr | None:
+    """Return the number that the CASE only makes plain, as `expressions.plain` renders it; None: it does more."""
+    match tree.args:
+        case {"ifs": [exp.If(args={"this": exp.LTE(this=exp.Abs(this=asked), expression=limit), "true": value})]} if (
+            limit.name == LARGEST and isinstance(value, exp.Add) and asked == value.this
+        ):
+            found: exp.Expr = value.this
+            return found
+    return None
 
 
 def _sql(tree: exp.Expr) -> str:

@@ -106,7 +106,6 @@ def _finite_inputs(view: View) -> str:
     derived = [quoted(f"_in_{entry.name}") for entry in view.inputs if entry.derived and entry.type == "double"]
     if not derived:
         return ""
-    # Minus zero is zero.
     return " REPLACE (\n    " + ",\n    ".join(f"{_finite(name)} + 0e0 AS {name}" for name in derived) + "\n  )"
 
 
@@ -132,7 +131,8 @@ def _values(view: View) -> list[str]:
 
 
 def _shown(name: str, type_: ColumnType) -> str:
-    value = _finite(quoted(name)) if type_ == "double" else quoted(name)
+    # Minus zero is zero.
+    value = f"{_finite(quoted(name))} + 0e0" if type_ == "double" else quoted(name)
     return f"CAST({value} AS {SQL_TYPES[type_]}) AS {quoted(name)}"
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from headrace_features.expressions import FUNCTIONS, Column, ValueType, compile_expression
+from headrace_features.expressions import Column, ValueType, compile_expression
+from headrace_features.operations import FUNCTIONS
 
 _TYPES: dict[str, tuple[ValueType, str]] = {
     "x": ("double", "DOUBLE"),

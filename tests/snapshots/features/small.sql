@@ -73,12 +73,12 @@ SELECT
   CAST("source_offset" AS BIGINT) AS "source_offset",
   CAST("ingested_at_ms" AS BIGINT) AS "ingested_at_ms",
   CAST("is_a_lag_1" AS BIGINT) AS "is_a_lag_1",
-  CAST(CASE WHEN isfinite("doubled_sum_5m_before") THEN "doubled_sum_5m_before" END AS DOUBLE) AS "doubled_sum_5m_before",
-  CAST(CASE WHEN isfinite("doubled_min_5m_before") THEN "doubled_min_5m_before" END AS DOUBLE) AS "doubled_min_5m_before",
-  CAST(CASE WHEN isfinite("doubled_sum_50_rows_before") THEN "doubled_sum_50_rows_before" END AS DOUBLE) AS "doubled_sum_50_rows_before",
-  CAST(CASE WHEN isfinite("doubled_min_50_rows_before") THEN "doubled_min_50_rows_before" END AS DOUBLE) AS "doubled_min_50_rows_before",
-  CAST(CASE WHEN isfinite("n_mean_5m") THEN "n_mean_5m" END AS DOUBLE) AS "n_mean_5m",
+  CAST(CASE WHEN isfinite("doubled_sum_5m_before") THEN "doubled_sum_5m_before" END + 0e0 AS DOUBLE) AS "doubled_sum_5m_before",
+  CAST(CASE WHEN isfinite("doubled_min_5m_before") THEN "doubled_min_5m_before" END + 0e0 AS DOUBLE) AS "doubled_min_5m_before",
+  CAST(CASE WHEN isfinite("doubled_sum_50_rows_before") THEN "doubled_sum_50_rows_before" END + 0e0 AS DOUBLE) AS "doubled_sum_50_rows_before",
+  CAST(CASE WHEN isfinite("doubled_min_50_rows_before") THEN "doubled_min_50_rows_before" END + 0e0 AS DOUBLE) AS "doubled_min_50_rows_before",
+  CAST(CASE WHEN isfinite("n_mean_5m") THEN "n_mean_5m" END + 0e0 AS DOUBLE) AS "n_mean_5m",
   CAST("n_max_5m" AS BIGINT) AS "n_max_5m",
   CAST("hour" AS BIGINT) AS "hour",
-  CAST(CASE WHEN isfinite("share") THEN "share" END AS DOUBLE) AS "share"
+  CAST(CASE WHEN isfinite("share") THEN "share" END + 0e0 AS DOUBLE) AS "share"
 FROM valued;

@@ -46,7 +46,8 @@ final class JsonBuffer {
 
     private void real(double value) {
         long whole = (long) value;
-        if (whole == value && Math.abs(whole) < 1L << 53 && (whole != 0 || 1 / value > 0)) {
+        // Minus zero is zero.
+        if (whole == value && Math.abs(whole) < 1L << 53) {
             whole(whole);
             ascii(".0");
         } else if (thousandths(value)) {
