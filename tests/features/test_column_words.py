@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from headrace_features.column_words import words_of
-from headrace_features.entries import STATISTICS
+from headrace_features.statistics import STATISTICS
 from headrace_features.view import View
 from view_cases import load_declaration
 
