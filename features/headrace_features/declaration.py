@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 import pydantic
@@ -28,6 +29,7 @@ from headrace_features.entries import (
     Window,
     ZScore,
 )
+from headrace_features.extents import TIME_SCHEMA
 
 
 def _exactly_one_kind(schema: Schema) -> None:
@@ -86,6 +88,20 @@ class Feature(Entry):
         return part
 
 
+def _serves_something(ttl: timedelta) -> timedelta:
+    if not ttl:
+        raise DeclarationProblem(
+            "'ttl' is zero: no value would ever be served", {"expected": "a duration above zero"}, "ttl: 24h"
+        )
+    return ttl
+
+
+Ttl = Annotated[
+    Duration, pydantic.AfterValidator(_serves_something), pydantic.WithJsonSchema(TIME_SCHEMA, mode="validation")
+]
+"""How long a value may be served."""
+
+
 class ViewDeclaration(Entry):
     """A feature view as declared.
 
@@ -111,16 +127,7 @@ class ViewDeclaration(Entry):
     order: Literal["arrival"] = "arrival"
     derive: Annotated[dict[Name, str], pydantic.Field(default_factory=dict)]
     features: Annotated[tuple[Feature, ...], pydantic.Field(min_length=1)]
-    ttl: Duration
+    ttl: Ttl
     dedup: Duration = parse_duration("10m")
     retain: Duration | None = None
     description: str | None = None
-
-    @pydantic.field_validator("ttl")
-    @classmethod
-    def _serves_something(cls, ttl: Duration) -> Duration:
-        if not ttl:
-            raise DeclarationProblem(
-                "'ttl' is zero: no value would ever be served", {"expected": "a duration above zero"}, "ttl: 24h"
-            )
-        return ttl

@@ -80,13 +80,14 @@ _OVER_SCHEMA = {
     "pattern": f"({_TIME})|^{_ROWS.pattern}$",
     "patternErrorMessage": "a length of time above zero, such as 24h, or a number of rows, such as 50 rows",
 }
-_AGO_SCHEMA = {
+TIME_SCHEMA = {
     "type": "string",
     "pattern": _TIME,
     "patternErrorMessage": "a length of time above zero, such as 24h",
 }
+"""JSON Schema of a duration above zero."""
 _Over = Annotated[Over, BeforeValidator(_over), WithJsonSchema(_OVER_SCHEMA, mode="validation")]
-_Ago = Annotated[Over, BeforeValidator(_ago), WithJsonSchema(_AGO_SCHEMA, mode="validation")]
+_Ago = Annotated[Over, BeforeValidator(_ago), WithJsonSchema(TIME_SCHEMA, mode="validation")]
 
 OptionalOvers = Annotated[tuple[_Over, ...], OneOrMore()]
 """Extents of windows, or none."""
