@@ -1,10 +1,12 @@
 """One run of one contestant: its topics are made, its processes run to their end, and what they wrote is measured."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,14 +134,18 @@ def _commands(arena: Arena, spec: RunSpec) -> list[tuple[list[str], Path]]:
 def _start(stack: ExitStack, command: Sequence[str], log_file: Path) -> tuple[subprocess.Popen[bytes], Path]:
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("wb") as log:
-        # The pipe is a leash: the process ends when this one does.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
+        # The pipe is a leash: the process ends when this one does, and what it has started with it.
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
     stack.callback(_stop, process)
     return process, log_file
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     stop_process(process, grace_seconds=5)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     if process.stdin:
         process.stdin.close()
 

@@ -1,6 +1,7 @@
 """A leash: a process that holds it ends when its parent does, even when the parent was killed with -9."""
 
 import os
+import signal
 import threading
 
 _TERMINATED = 143
@@ -12,7 +13,10 @@ LEASH_VARIABLE = "HEADRACE_LEASH"
 
 
 def hold_leash() -> None:
-    """End this process, at once, when its standard input ends. The parent must hold the other end of a pipe open."""
+    """End this process, at once, when its standard input ends. The parent must hold the other end of a pipe open.
+
+    The leader of a process group takes its group along.
+    """
     threading.Thread(target=_exit_at_end_of_input, name="leash", daemon=True).start()
 
 
@@ -22,5 +26,8 @@ def _exit_at_end_of_input() -> None:
             pass
     except OSError:
         pass  # a closed or broken input is the end of it, too
+    if os.getpgrp() == os.getpid():
+        # What it has started goes with it: a JVM that is busy may take minutes over its own end, or never come to it.
+        os.killpg(0, signal.SIGKILL)
     # Not sys.exit: this is no main thread, and clean-up may wait for what is gone.
     os._exit(_TERMINATED)
