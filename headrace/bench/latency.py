@@ -37,13 +37,13 @@ class LatencyBench:
         rate: Events a second.
         seconds: Length of the measured part.
         warm_up_seconds: Time before it at the same rate: the compilers of two young Java processes take half a core for
-            the first minute.
+            the first minute, and some for one more.
         history: Calls that the model is trained on; 0: no model, and no scores.
     """
 
     rate: int = 1000
     seconds: int = 60
-    warm_up_seconds: int = 60
+    warm_up_seconds: int = 120
     history: int = 14_000
 
     @property

@@ -25,7 +25,7 @@ from headrace_features.view import View
 
 log = logging.getLogger(__name__)
 
-FLUSH_INTERVAL = timedelta(milliseconds=20)
+FLUSH_INTERVAL = timedelta(milliseconds=40)
 DISCOVERY_SECONDS = 5.0
 COMMIT_SECONDS = 0.5
 AWAY_SECONDS = 1.0
