@@ -44,7 +44,7 @@ class FeaturesBench:
         warm_broker: Whether a first run counts for nothing.
     """
 
-    events: int = 2_000_000
+    events: int = 1_000_000
     keys: int = 5_000
     rounds: int = 5
     entries: tuple[Entry, ...] = ENTRIES
