@@ -22,7 +22,7 @@ from headrace.project import Project
 from headrace.stack.broker import LocalBroker, stop_process
 from headrace.stack.logs import tail
 
-WARM_UP = 0.25
+WARM_UP = 0.5
 """Share of the rows before the measured interval: processes, plans and compilers have started by then."""
 
 _LOOK_SECONDS = 0.2

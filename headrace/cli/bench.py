@@ -47,7 +47,7 @@ def group() -> None:
 def features(events: int, keys: int, rounds: int, entries: "tuple[Entry, ...]", output_format: str) -> None:
     """Measure the feature job from Kafka to Kafka: 18 features, beside a pass-through, stacked SQL and Quix Streams.
 
-    Rates count from the first quarter of the rows to the last row.
+    Rates count from the first half of the rows to the last row.
     """
     from headrace.bench.features import FeaturesBench, bench_features
     from headrace.bench.features_report import COLUMNS, as_data, ratio_rows, rows_of
