@@ -1,12 +1,10 @@
 """One run of one contestant: its topics are made, its processes run to their end, and what they wrote is measured."""
 
-import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from headrace.bench.project import RunTopics, contract_of, make_run_topics, resu
 from headrace.bench.workload import Workload
 from headrace.project import Project
 from headrace.stack.broker import LocalBroker, stop_process
+from headrace.stack.leash import end_group
 from headrace.stack.logs import tail
 
 WARM_UP = 0.5
@@ -144,8 +143,7 @@ def _start(stack: ExitStack, command: Sequence[str], log_file: Path) -> tuple[su
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     stop_process(process, grace_seconds=5)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    end_group(process.pid)
     if process.stdin:
         process.stdin.close()
 

@@ -1,13 +1,19 @@
 """`headrace features`: plan, list, verify, reconcile and read features."""
 
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from headrace.cli.common import Invocation, common_options
 from headrace.cli.progress import working
+
+if TYPE_CHECKING:
+    from headrace_features.parity_report import ParityReport
+    from headrace_features.reconcile_report import ReconcileReport
 
 
 @click.group()
@@ -155,13 +161,8 @@ def training_set(call: Invocation, view: str, spine: Path, at: str, target: Path
     )
 
 
-@group.command()
-@click.argument("view", required=False)
-@common_options
-def verify(call: Invocation, view: str | None) -> None:
-    """Recompute every row from the events in the lake and compare; exit status 1 unless all are equal."""
-    names = [view] if view else list(call.project.views)
-    reports = {name: call.project.features.verify(name) for name in names}
+def _show_verdicts(call: Invocation, reports: "Mapping[str, ParityReport] | Mapping[str, ReconcileReport]") -> None:
+    """Show the report of each view; exit with 1 unless all have passed."""
     if call.output.is_json:
         call.output.data({name: report.as_dict() for name, report in reports.items()}, "")
     else:
@@ -169,6 +170,16 @@ def verify(call: Invocation, view: str | None) -> None:
             call.output.line(report.text())
     if not all(report.passed for report in reports.values()):
         sys.exit(1)
+
+
+@group.command()
+@click.argument("view", required=False)
+@common_options
+def verify(call: Invocation, view: str | None) -> None:
+    """Recompute every row from the events in the lake and compare; exit status 1 unless all are equal."""
+    names = [view] if view else list(call.project.views)
+    reports = {name: call.project.features.verify(name) for name in names}
+    _show_verdicts(call, reports)
 
 
 @group.command()
@@ -199,13 +210,7 @@ def reconcile(call: Invocation, view: str | None, mend: bool, limit: int, patien
             reports[name] = call.project.features.reconcile(
                 name, mend=mend, limit=limit, patience_seconds=patience_seconds
             )
-    if call.output.is_json:
-        call.output.data({name: report.as_dict() for name, report in reports.items()}, "")
-    else:
-        for report in reports.values():
-            call.output.line(report.text())
-    if not all(report.passed for report in reports.values()):
-        sys.exit(1)
+    _show_verdicts(call, reports)
 
 
 @group.command()

@@ -5,9 +5,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
+from headrace.stack.leash import end_group
 from headrace.stack.logs import last_telling_line
 from headrace.stack.spec import ProcessSpec, ReadyFile
 from headrace.stack.state import ProcessPhase, ProcessState
@@ -111,6 +111,4 @@ class Child:
 
     def _kill_group(self) -> None:
         if self._process:
-            # It may have ended as a whole by itself.
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            end_group(self._process.pid)

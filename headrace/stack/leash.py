@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from contextlib import suppress
 
 _TERMINATED = 143
 _STDIN = 0
@@ -18,6 +19,12 @@ def hold_leash() -> None:
     The leader of a process group takes its group along.
     """
     threading.Thread(target=_exit_at_end_of_input, name="leash", daemon=True).start()
+
+
+def end_group(leader: int) -> None:
+    """Kill what is left of the process group of `leader`, a process id; nothing happens where nothing is."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _exit_at_end_of_input() -> None:

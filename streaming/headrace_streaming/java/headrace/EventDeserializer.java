@@ -2,6 +2,7 @@ package headrace;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDeserializationSchema;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -36,12 +37,14 @@ final class EventDeserializer implements KafkaRecordDeserializationSchema<RowDat
     }
 
     @Override
+    public void open(DeserializationSchema.InitializationContext context) {
+        spec = EventSpec.parse(specification);
+        reader = new EventReader(spec);
+        letter = new DeadLetter();
+    }
+
+    @Override
     public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<RowData> out) {
-        if (spec == null) {
-            spec = EventSpec.parse(specification);
-            reader = new EventReader(spec);
-            letter = new DeadLetter();
-        }
         GenericRowData row = new GenericRowData(LEAD + spec.fields.length);
         row.setField(1, record.key());
         row.setField(3, record.partition());
