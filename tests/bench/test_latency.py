@@ -27,11 +27,13 @@ def test_latency_counts_from_the_call_of_send_after_the_warm_up() -> None:
 
 
 def test_without_a_model_there_are_no_scores_to_miss() -> None:
+    bench = LatencyBench(rate=7, history=0)
+    after_ns = (bench.warm_up_seconds + 1) * SECOND_NS
     noted: dict[LatencyPart, Noted] = {
-        "sent": Noted("sent", {"a": 0, "b": 61 * SECOND_NS}, {"a": 0, "b": 0}),
+        "sent": Noted("sent", {"a": 0, "b": after_ns}, {"a": 0, "b": 0}),
         "features": Noted("features", {}, {}),
     }
-    data = evaluate(LatencyBench(rate=7, history=0), noted).as_data()
+    data = evaluate(bench, noted).as_data()
     assert data["event_to_score"] == {}
     assert data["missing"] == {"feature_rows": 1, "scores": 0}
     assert data["rate"] == 7
