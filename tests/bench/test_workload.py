@@ -8,6 +8,7 @@ from headrace_ingestion.codec import compile_parser
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.records import Parsed, StoredRecord
 
+from headrace.bench.features import STACKED_SQL_EVENTS, FeaturesBench
 from headrace.bench.project import FEATURES, RunTopics, contract_of, make_project, plan_of
 from headrace.bench.workload import STEP_MS, Workload, messages
 from headrace.project import Project
@@ -56,3 +57,12 @@ def test_a_run_reads_the_shared_topic_and_writes_its_own(project: Project) -> No
     assert plan.topics.of_event(plan.views[0].contract) == "spread.events.call"
     assert plan.topics.of_view(plan.views[0]) == "run-1.features.subscriber"
     assert plan.topics.dead_letters == "run-1.dead_letters"
+
+
+def test_stacked_sql_gets_the_beginning_of_what_the_others_get(contract: Contract) -> None:
+    bench = FeaturesBench(events=STACKED_SQL_EVENTS + 10, keys=7)
+    short, whole = bench.workload("stacked_sql"), bench.workload("headrace")
+    assert short.topic(contract) != whole.topic(contract)
+    assert (short.events, whole.events) == (STACKED_SQL_EVENTS, STACKED_SQL_EVENTS + 10)
+    assert list(islice(messages(short, contract), 50)) == list(islice(messages(whole, contract), 50))
+    assert FeaturesBench(events=STACKED_SQL_EVENTS).workload("stacked_sql").name == "spread"
