@@ -1,4 +1,4 @@
-"""What a project does with its features: plan, list, verify, reconcile, read. Commands and notebooks call this."""
+"""What a project does with its features, from the plan to reading them. Commands and notebooks call this."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from feast import FeatureStore
     from headrace_features.online.lookup import OnlineValues
     from headrace_features.reconcile_report import ReconcileReport
+    from headrace_features.repair import RepairReport
     from headrace_features.verify import ParityReport
 
     from headrace.project import Project
@@ -128,6 +129,28 @@ class Features:
             return reconcile(
                 self._project.lake, store, view, mend=mend, most_differences=limit, patience_seconds=patience_seconds
             )
+
+    def repair(self, name: str, *, dry_run: bool = False) -> RepairReport:
+        """Push every row of a view, ordered by event time, that is not what it would be, had no event come late.
+
+        Args:
+            name: The view.
+            dry_run: Only count them; then nothing needs to run.
+
+        Raises:
+            UnknownViewError: There is no such view.
+            RepairError: The view is ordered by arrival.
+            NotRunningError: The stack of this project is down.
+            RowTopicError: The broker has not stored them.
+        """
+        from headrace_features.repair import repair
+        from headrace_features.row_topic import RowTopic
+
+        view = self.view(name)
+        if dry_run or view.order == "arrival":
+            return repair(self._project.lake, view, None)
+        with RowTopic(self._project.connection(), view) as topic:
+            return repair(self._project.lake, view, topic)
 
     def get(self, name: str, key: str, *, allow_expired: bool = False) -> OnlineValues | None:
         """Return the newest values of an entity from the online store, or None when it has none.

@@ -12,6 +12,7 @@ from headrace_ingestion.errors import HeadraceError
 
 from headrace_features.duckdb_compiler import compile_view
 from headrace_features.duckdb_events import events_of, events_select
+from headrace_features.duckdb_ledgers import in_time_sql, make_ledgers
 from headrace_features.duckdb_text import quoted, text
 from headrace_features.duplicates import mark_events
 from headrace_features.view import View
@@ -37,8 +38,9 @@ def backfill(events: Lake | Path, view: View) -> pa.Table:
 
     Args:
         events: A lake that holds the view's event, or a Parquet file with a column for each field of its contract
-            (and, if it has one, `event_id`) in the order in which they happened to arrive. A file is not checked
-            against the contract.
+            (and, if it has one, `event_id`) in the order in which they happened to arrive. Of the events of a lake
+            those do not count that the job of this declaration has called late. A file is not checked against the
+            contract.
         view: The view.
 
     Raises:
@@ -47,7 +49,11 @@ def backfill(events: Lake | Path, view: View) -> pa.Table:
     with tempfile.TemporaryDirectory(prefix="headrace-backfill-") as spill, _connected(events) as connection:
         connection.execute(f"SET temp_directory = {text(spill)}; SET TimeZone = 'UTC'")
         source = f"({_file_select(connection, events, view)})" if isinstance(events, Path) else events_of(view)
-        connection.execute(f"CREATE TEMP TABLE given AS {events_select(view, source)}")
+        where = ""
+        if not isinstance(events, Path):
+            make_ledgers(connection, view)
+            where = f" WHERE {in_time_sql(view)}"
+        connection.execute(f"CREATE TEMP TABLE given AS {events_select(view, source)}{where}")
         return rows_from_events(connection, "given", view)
 
 
@@ -59,7 +65,7 @@ def rows_from_events(connection: duckdb.DuckDBPyConnection, events: str, view: V
         events: Relation with the columns that `compile_view` reads, but for the marks.
         view: The view.
     """
-    mark_events(connection, events, "marked", dedup_ms=view.dedup_ms, retain_ms=view.retain_ms)
+    mark_events(connection, events, "marked", dedup_ms=view.dedup_ms, retain_ms=view.retain_ms, order=view.order)
     connection.execute("CREATE OR REPLACE TEMP TABLE accepted AS SELECT * FROM marked WHERE NOT is_duplicate")
     return connection.sql(f"FROM ({compile_view(view).sql}) ORDER BY source_partition, source_offset").to_arrow_table()
 

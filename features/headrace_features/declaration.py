@@ -9,7 +9,7 @@ import pydantic
 from headrace_ingestion.contract import Name
 from headrace_ingestion.documents import DeclarationProblem
 from headrace_ingestion.durations import Duration, parse_duration
-from headrace_ingestion.schema_rules import GIVEN, Schema, having
+from headrace_ingestion.schema_rules import GIVEN, NOT_GIVEN, Schema, having, limiting, rules, when
 from pydantic import ConfigDict, model_validator
 
 from headrace_features.entries import (
@@ -109,7 +109,9 @@ class ViewDeclaration(Entry):
         name: Name of the view; its topic is `features.<name>`.
         source: Name of the event it reads.
         key: Field of the event whose value is the entity.
-        order: `arrival`: by offset, emitted at once.
+        order: `arrival`: by offset, emitted at once. `event_time`: by event time and offset, emitted when the
+            watermark has passed.
+        lateness: With `event_time`, how far the watermark has to be past an event; one that comes later is late.
         derive: Name → SQL expression over the event's fields (and earlier derived values).
         features: The columns.
         ttl: How long a value may be served online after its clock.
@@ -119,15 +121,39 @@ class ViewDeclaration(Entry):
         description: For people; not part of the hash.
     """
 
-    model_config = ConfigDict(title="view")
+    model_config = ConfigDict(
+        title="view",
+        json_schema_extra=rules(
+            when(having(order={"const": "event_time"}), having(lateness=GIVEN), limiting(lateness=NOT_GIVEN))
+        ),
+    )
 
     name: Name
     source: str
     key: str
-    order: Literal["arrival"] = "arrival"
+    order: Literal["arrival", "event_time"] = "arrival"
+    lateness: Duration | None = None
     derive: Annotated[dict[Name, str], pydantic.Field(default_factory=dict)]
     features: Annotated[tuple[Feature, ...], pydantic.Field(min_length=1)]
     ttl: Ttl
     dedup: Duration = parse_duration("10m")
     retain: Duration | None = None
     description: str | None = None
+
+    @model_validator(mode="after")
+    def _lateness_goes_with_event_time(self) -> ViewDeclaration:
+        if self.order == "event_time" and self.lateness is None:
+            raise DeclarationProblem(
+                "'order' is event_time, but 'lateness' is missing",
+                {"expected": "how long an event may come after later ones"},
+                "lateness: 5s",
+                ("order",),
+            )
+        if self.order == "arrival" and self.lateness is not None:
+            raise DeclarationProblem(
+                "'lateness' goes with the order event_time",
+                {"order": "arrival: an event is counted when it comes, nothing waits"},
+                "order: event_time",
+                ("lateness",),
+            )
+        return self

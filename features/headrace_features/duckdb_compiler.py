@@ -8,6 +8,7 @@ from headrace_features.duckdb_bounds import expression_bound
 from headrace_features.duckdb_statistics import SQL_TYPES, bound_sql, kernel_sql
 from headrace_features.duckdb_text import lines, quoted
 from headrace_features.duckdb_windows import frame_columns, window_definitions
+from headrace_features.duplicates import IN_ORDER
 from headrace_features.view import ColumnType, ExpressionFeature, Input, View
 
 ENVELOPE: tuple[tuple[str, ColumnType], ...] = (
@@ -94,7 +95,7 @@ def _event_columns(view: View) -> list[str]:
         '"_offset"',
         *(f"{quoted(name)} AS {quoted(f'_{name}')}" for name in place),
         *(f"{_input(entry)} AS {quoted(f'_in_{entry.name}')}" for entry in view.inputs),
-        'row_number() OVER (PARTITION BY "_key", "generation" ORDER BY "_offset", "_partition") AS "_row"',
+        f'row_number() OVER (PARTITION BY "_key", "generation" ORDER BY {IN_ORDER[view.order]}) AS "_row"',
     ]
 
 

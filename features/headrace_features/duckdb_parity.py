@@ -2,15 +2,24 @@
 
 Relations: `recomputed` (by the compiled view), `streamed` (the newest revision of each row), `marked` (events with
     their marks),
-`ends` (per partition: first and last event in the lake, last streamed row), `excluded` (keys that cannot be judged).
+`ends` (per partition: first and last event in the lake, last streamed row), `excluded` (keys that cannot be judged),
+`told_<ledger>` (what the job has noted for this view), `late` (in the order of event times: events that came late).
+
+**Two orders.** By arrival, a row follows from events of lower offsets, and rows leave in the order of offsets. By event
+time, it follows from events of earlier times, which may have higher offsets; the lake has them all once it has an event
+of the same partition that is later by the lateness (`settled_ms`). A difference beyond that says nothing.
+
+**Revisions.** A repair counts in the first late events of a key, as many as the revision says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from headrace_features.duckdb_compiler import CompiledSql
 from headrace_features.duckdb_events import events_of, rows_of
+from headrace_features.duckdb_ledgers import LEDGERS
 from headrace_features.duckdb_text import lines, quoted, text
 from headrace_features.view import View
 
@@ -19,29 +28,23 @@ _TIMES = {"event_time_ms": "event_time", "clock_ms": "clock", "ingested_at_ms": 
 _SAME_PLACE = 's."source_partition" = r."source_partition" AND s."source_offset" = r."source_offset"'
 
 
-LEDGERS = {"late_events": '"is_late"', "duplicates": '"is_duplicate"'}
-"""Ledgers of the job in the schema `ops`, and which of the marked events belong into each."""
-
-
 def ends_sql(view: View) -> str:
     """Return, per partition, where the lake's events begin and end, and how far rows and ledgers go (-1: nowhere)."""
-    told = f'"view" = {text(view.name)} AND "event" = {text(view.contract.name)}'
+    time = f"epoch_ms({quoted(view.contract.time)})"
     parts = {
-        "events": 'SELECT "_partition", min("_offset") AS first_event, max("_offset") AS last_event'
-        f" FROM {events_of(view)}",
-        "rows": f'SELECT "source_partition" AS "_partition", max("source_offset") AS last_row FROM {rows_of(view)}'
-        f' WHERE "declaration" = {text(view.digest)}',
+        "events": 'SELECT "_partition", min("_offset") AS first_event, max("_offset") AS last_event,'
+        f" max({time}) - {view.lateness_ms} AS settled_ms FROM {events_of(view)}",
+        "rows": f'SELECT "source_partition" AS "_partition", max("source_offset") AS last_row,'
+        f' max(epoch_ms("event_time")) AS last_row_ms FROM {rows_of(view)} WHERE "declaration" = {text(view.digest)}',
     }
     for ledger in LEDGERS:
-        parts[ledger] = (
-            f'SELECT "partition" AS "_partition", max("offset") AS last_{ledger} FROM raw.ops_{ledger} WHERE {told}'
-        )
+        parts[ledger] = f'SELECT "partition" AS "_partition", max("offset") AS last_{ledger} FROM told_{ledger}'
     joined = " FULL JOIN ".join(
         f"({sql} GROUP BY ALL) AS {name}" + (' USING ("_partition")' if index else "")
         for index, (name, sql) in enumerate(parts.items())
     )
-    lasts = ", ".join(f"COALESCE(last_{name}, -1) AS last_{name}" for name in ("event", "row", *LEDGERS))
-    return f'SELECT "_partition", first_event, {lasts} FROM {joined}'
+    lasts = ", ".join(f"COALESCE(last_{name}, -1) AS last_{name}" for name in ("event", "row", "row_ms", *LEDGERS))
+    return f'SELECT "_partition", first_event, COALESCE(settled_ms, -1) AS settled_ms, {lasts} FROM {joined}'
 
 
 def excluded_sql(view: View) -> str:
@@ -53,13 +56,6 @@ WHERE "declaration" = {text(view.digest)} AND (first_event IS NULL OR "source_of
 GROUP BY ALL
 UNION ALL
 SELECT "_key", FALSE FROM {events_of(view)} GROUP BY ALL HAVING min("_partition") < max("_partition")"""
-
-
-def empty_ledger_sql(ledger: str) -> str:
-    """Return the statement that makes a ledger that nobody has written yet."""
-    columns = '"view", "event", "event_id", "key", "_key", "partition", "offset", "event_time", "clock"'
-    values = "'', '', '', '', '', 0::INTEGER, 0::BIGINT, TIMESTAMPTZ 'epoch', TIMESTAMPTZ 'epoch'"
-    return f"CREATE VIEW raw.ops_{ledger} AS SELECT * FROM (VALUES ({values})) AS t({columns}) WHERE FALSE"
 
 
 def streamed_sql(view: View, compiled: CompiledSql, stored: Collection[str], where: str) -> str:
@@ -76,6 +72,7 @@ def streamed_sql(view: View, compiled: CompiledSql, stored: Collection[str], whe
         there = _TIMES.get(name, name)
         value = "NULL" if there not in stored else f"epoch_ms({quoted(there)})" if name in _TIMES else quoted(there)
         columns.append(f"{value} AS {quoted(name)}")
+    columns.append('"revision" AS _revision')
     columns.append('count(*) OVER (PARTITION BY "source_partition", "source_offset", "revision") AS _times')
     return f"""
 SELECT
@@ -105,38 +102,105 @@ def difference_sql(compiled: CompiledSql) -> dict[str, str]:
     return conditions
 
 
-def counts_sql(compiled: CompiledSql) -> str:
+@dataclass(frozen=True)
+class Judged:
+    """Which rows one comparison of `streamed` and `recomputed` judges, as conditions over both.
+
+    Attributes:
+        view: The view.
+        compiled: Its statement.
+        revision: Only streamed rows of this revision; None: all. What is missing is judged with the first.
+    """
+
+    view: View
+    compiled: CompiledSql
+    revision: int | None = None
+
+    @property
+    def differs(self) -> str:
+        """A column of the two is not what it should be."""
+        return "(" + " OR ".join(difference_sql(self.compiled).values()) + ")"
+
+    @property
+    def both(self) -> str:
+        """There is a row of either."""
+        return f's."event_id" IS NOT NULL AND r."event_id" IS NOT NULL AND {self._mine}'
+
+    @property
+    def is_settled(self) -> str:
+        """Every event that counts in the row is in the lake."""
+        if self.view.order == "arrival":
+            return "TRUE"
+        return 'COALESCE(r."event_time_ms", s."event_time_ms") <= settled_ms'
+
+    @property
+    def only_recomputed(self) -> str:
+        """No row was streamed."""
+        return "FALSE" if self.revision else 's."event_id" IS NULL'
+
+    @property
+    def only_streamed(self) -> str:
+        """No row follows from the events."""
+        return f'r."event_id" IS NULL AND {self._mine}'
+
+    @property
+    def is_due(self) -> str:
+        """Later rows have been streamed."""
+        return 'r."source_offset" <= last_row' if self.view.order == "arrival" else 'r."event_time_ms" <= last_row_ms'
+
+    @property
+    def missing(self) -> str:
+        """A row should be there, and is not."""
+        return f"{self.only_recomputed} AND {self.is_due} AND {self.is_settled}"
+
+    @property
+    def unexpected(self) -> str:
+        """A row is there, and should not."""
+        return f'{self.only_streamed} AND s."source_offset" <= last_event AND {self.is_settled}'
+
+    @property
+    def doubled(self) -> str:
+        """A row is there more than once."""
+        return f"_times > 1 AND {self._mine}"
+
+    @property
+    def _mine(self) -> str:
+        return "TRUE" if self.revision is None else f"_revision = {self.revision}"
+
+
+def counts_sql(judged: Judged) -> str:
     """Return the figures of one comparison of `streamed` and `recomputed`, as one row."""
-    differs = " OR ".join(difference_sql(compiled).values())
-    open_ = " + ".join(f"CAST(NOT isfinite({_bound(compiled, name)}) AS BIGINT)" for name in compiled.bounds) or "0"
-    both = 's."event_id" IS NOT NULL AND r."event_id" IS NOT NULL'
+    bounds = judged.compiled.bounds
+    open_ = " + ".join(f"CAST(NOT isfinite({_bound(judged.compiled, name)}) AS BIGINT)" for name in bounds) or "0"
+    both, differs, settled = judged.both, judged.differs, judged.is_settled
     columns = {
-        "compared": f"count(*) FILTER ({both})",
-        "differing": f"count(*) FILTER ({both} AND ({differs}))",
-        "missing": 'count(*) FILTER (s."event_id" IS NULL AND r."source_offset" <= last_row)',
-        "pending": 'count(*) FILTER (s."event_id" IS NULL AND r."source_offset" > last_row)',
-        "unexpected": 'count(*) FILTER (r."event_id" IS NULL AND s."source_offset" <= last_event)',
-        "early": 'count(*) FILTER (r."event_id" IS NULL AND s."source_offset" > last_event)',
-        "doubled": "COALESCE(sum(_times - 1), 0)",
+        "compared": f"count(*) FILTER ({both} AND ({settled} OR NOT {differs}))",
+        "differing": f"count(*) FILTER ({both} AND {differs} AND {settled})",
+        "unsettled": f"count(*) FILTER ({both} AND {differs} AND NOT {settled})",
+        "missing": f"count(*) FILTER ({judged.missing})",
+        "pending": f"count(*) FILTER ({judged.only_recomputed} AND NOT ({judged.is_due} AND {settled}))",
+        "unexpected": f"count(*) FILTER ({judged.unexpected})",
+        "early": f'count(*) FILTER ({judged.only_streamed} AND NOT (s."source_offset" <= last_event AND {settled}))',
+        "doubled": f"COALESCE(sum(_times - 1) FILTER ({judged.doubled}), 0)",
         "open": f"COALESCE(sum({open_}) FILTER ({both}), 0)",
     }
     shown = lines(f"CAST({sql} AS BIGINT) AS {name}" for name, sql in columns.items())
     return f"SELECT\n  {shown}\nFROM {_JOINED}"
 
 
-def differing_rows_sql(compiled: CompiledSql, limit: int) -> str:
+def differing_rows_sql(judged: Judged, limit: int) -> str:
     """Return the first rows that differ: event_id, place; for each column streamed, recomputed, whether they differ."""
-    conditions = difference_sql(compiled)
+    conditions = difference_sql(judged.compiled)
     values = [f"s.{quoted(name)}, r.{quoted(name)}, {condition}" for name, condition in conditions.items()]
     return f"""
 SELECT
   {lines(['r."event_id"', *(f"r.{quoted(name)}" for name in PLACE), *values])}
-FROM streamed AS s JOIN recomputed AS r ON {_SAME_PLACE}
-WHERE {" OR ".join(conditions.values())}
+FROM {_JOINED}
+WHERE {judged.both} AND {judged.differs} AND {judged.is_settled}
 ORDER BY r."source_partition", r."source_offset" LIMIT {limit}"""
 
 
-def odd_rows_sql(limit: int) -> str:
+def odd_rows_sql(judged: Judged, limit: int) -> str:
     """Return the first rows that are missing, unexpected or doubled: event_id, place, streamed, recomputed."""
     place = lines(f"COALESCE(r.{quoted(name)}, s.{quoted(name)}) AS {quoted(name)}" for name in ("event_id", *PLACE))
     return f"""
@@ -145,9 +209,21 @@ SELECT
   CASE WHEN s."event_id" IS NULL THEN 'no row' WHEN _times > 1 THEN _times || ' rows' ELSE 'a row' END,
   CASE WHEN r."event_id" IS NULL THEN 'no row' ELSE 'a row' END
 FROM {_JOINED}
-WHERE (s."event_id" IS NULL AND r."source_offset" <= last_row)
-  OR (r."event_id" IS NULL AND s."source_offset" <= last_event) OR _times > 1
+WHERE ({judged.missing}) OR ({judged.unexpected}) OR ({judged.doubled})
 ORDER BY 2, 3 LIMIT {limit}"""
+
+
+def repairs_sql(judged: Judged) -> str:
+    """Return the recomputed rows that are not the streamed ones, with `is_new` and `is_settled`.
+
+    A row that was not streamed is one only where its event was late: the others are on their way.
+    """
+    is_late = 'EXISTS (FROM late WHERE late."_partition" = r."source_partition" AND late."_offset" = r."source_offset")'
+    return f"""
+SELECT r.*, s."event_id" IS NULL AS is_new, COALESCE(s._revision, 0) AS streamed_revision,
+  {judged.is_settled} AS is_settled
+FROM {_JOINED}
+WHERE r."event_id" IS NOT NULL AND CASE WHEN s."event_id" IS NULL THEN {is_late} ELSE {judged.differs} END"""
 
 
 def ledger_sql(view: View, ledger: str, where: str) -> str:
@@ -164,20 +240,32 @@ def ledger_sql(view: View, ledger: str, where: str) -> str:
     said = 'struct_pack("key" := "_key", event_time_ms := {}, clock_ms := {})'
     told = said.format('epoch_ms("event_time")', 'epoch_ms("clock")')
     owed = said.format('"event_time_ms"', '"clock_ms"')
+    is_due = f'"offset" <= CASE WHEN told IS NULL THEN last_{ledger} ELSE last_event END'
+    if view.order == "event_time":
+        time = "struct_extract(COALESCE(told, owed), 'event_time_ms')"
+        is_given = f'CASE WHEN told IS NULL THEN {time} <= last_row_ms ELSE "offset" <= last_event END'
+        is_due = f"{time} <= settled_ms AND {is_given}"
     return f"""
 WITH told AS (
-  SELECT DISTINCT "event_id", "partition", "offset", {told} AS told
-  FROM (SELECT * REPLACE ("key" AS "_key") FROM raw.ops_{ledger}) AS f
-  WHERE "view" = {text(view.name)} AND "event" = {text(view.contract.name)} AND {where}
+  SELECT "event_id", "partition", "offset", {told} AS told
+  FROM (SELECT *, "key" AS "_key" FROM told_{ledger}) WHERE {where}
 ),
 owed AS (
   SELECT "event_id", "_partition" AS "partition", "_offset" AS "offset", {owed} AS owed
   FROM marked WHERE {LEDGERS[ledger]}
 )
-SELECT "event_id", "partition", "offset", CAST(told AS VARCHAR), CAST(owed AS VARCHAR),
-  "offset" > CASE WHEN told IS NULL THEN last_{ledger} ELSE last_event END
+SELECT "event_id", "partition", "offset", CAST(told AS VARCHAR), CAST(owed AS VARCHAR), NOT ({is_due})
 FROM told FULL JOIN owed USING ("event_id", "partition", "offset") LEFT JOIN ends ON ends."_partition" = "partition"
 WHERE told IS DISTINCT FROM owed
+ORDER BY 2, 3"""
+
+
+def early_late_sql(view: View, where: str) -> str:
+    """Return events that were noted as late though the watermark had not passed them; columns as in `ledger_sql`."""
+    return f"""
+SELECT "event_id", "partition", "offset", 'late', 'in time: the watermark was ' || "clock", FALSE
+FROM (SELECT *, "key" AS "_key" FROM told_late_events)
+WHERE epoch_ms("event_time") > epoch_ms("clock") - {view.lateness_ms} AND {where}
 ORDER BY 2, 3"""
 
 

@@ -1,4 +1,4 @@
-"""Rules 3, 9 and 10 of the semantics: each event's clock and generation, and whether it is late or a duplicate.
+"""Rules 3, 4, 9 and 10 of the semantics: each event's clock and generation, and whether it is late or a duplicate.
 
 A key without a repeated event id is a running maximum: DuckDB does it in one pass. Only keys with one are walked
 event by event, because a duplicate moves nothing, so that what follows depends on it.
@@ -6,13 +6,19 @@ event by event, because a duplicate moves nothing, so that what follows depends 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
 
-_ORDER = 'PARTITION BY "_key" ORDER BY "_offset", "_partition"'
+from headrace_features.view import Order
+
+IN_ORDER: dict[Order, str] = {
+    "arrival": '"_offset", "_partition"',
+    "event_time": '"event_time_ms", "_offset", "_partition"',
+}
+"""How the events of a key are ordered, as a list of columns."""
 
 
 class Mark(NamedTuple):
@@ -61,27 +67,35 @@ class KeyHistory:
 
 
 def mark_events(
-    connection: duckdb.DuckDBPyConnection, events: str, into: str, *, dedup_ms: int, retain_ms: int
+    connection: duckdb.DuckDBPyConnection,
+    events: str,
+    into: str,
+    *,
+    dedup_ms: int,
+    retain_ms: int,
+    order: Order = "arrival",
 ) -> None:
     """Make the temporary table `into`: the columns of `events`, then those of `Mark`.
 
     Args:
         connection: Where both relations are.
         events: A relation of accepted events, repeats included: `_key`, `event_id`, `event_time_ms`, `_partition`,
-            `_offset`, …
+            `_offset`, …; in the order of event times without those that were late.
         into: Name of the table; it is replaced. Tables `<into>_…` are used on the way.
         dedup_ms: How long a repeated id is a duplicate, by the key's clock, inclusive.
         retain_ms: A longer jump of a key's clock starts a new generation.
+        order: How the events of a key are ordered.
     """
     walked = f"{into}_walked"
     connection.execute(
         f'CREATE OR REPLACE TEMP TABLE {walked}_keys AS SELECT DISTINCT "_key" FROM'
         f' (SELECT "_key" FROM {events} GROUP BY "_key", "event_id" HAVING count(*) > 1)'
     )
-    marks = _walk(connection, events, f"{walked}_keys", dedup_ms, retain_ms)
+    in_order = IN_ORDER[order]
+    marks = _walk(connection, events, f"{walked}_keys", in_order, KeyHistory(dedup_ms, retain_ms))
     connection.register(walked, marks)
     try:
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {_marked(events, walked, retain_ms)}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {_marked(events, walked, in_order, retain_ms)}")
     finally:
         connection.unregister(walked)
         connection.execute(f"DROP TABLE {walked}_keys")
@@ -95,18 +109,18 @@ def marked(events: pa.Table, *, dedup_ms: int, retain_ms: int) -> pa.Table:
         return connection.sql('SELECT * FROM marked ORDER BY "_key", "_offset", "_partition"').to_arrow_table()
 
 
-def _walk(connection: duckdb.DuckDBPyConnection, events: str, keys: str, dedup_ms: int, retain_ms: int) -> pa.Table:
+def _walk(connection: duckdb.DuckDBPyConnection, events: str, keys: str, in_order: str, unborn: KeyHistory) -> pa.Table:
     rows = connection.sql(
         f'SELECT "_key", "event_id", "event_time_ms", "_partition", "_offset" FROM {events}'
-        f' WHERE "_key" IN (FROM {keys}) ORDER BY "_key", "_offset", "_partition"'
+        f' WHERE "_key" IN (FROM {keys}) ORDER BY "_key", {in_order}'
     ).to_arrow_table()
     marks: list[Mark] = []
-    current, history = None, KeyHistory(dedup_ms, retain_ms)
+    current, history = None, unborn
     for key, event_id, event_time_ms in zip(
         *(rows.column(name).to_pylist() for name in rows.column_names[:3]), strict=True
     ):
         if key != current:
-            current, history = key, KeyHistory(dedup_ms, retain_ms)
+            current, history = key, replace(unborn)
         marks.append(history.fold(event_id, event_time_ms))
     columns = zip(*marks, strict=True) if marks else ([], [], [], [])
     types = (pa.int64(), pa.int64(), pa.bool_(), pa.bool_())
@@ -122,16 +136,17 @@ def _walk(connection: duckdb.DuckDBPyConnection, events: str, keys: str, dedup_m
     )
 
 
-def _marked(events: str, walked: str, retain_ms: int) -> str:
+def _marked(events: str, walked: str, in_order: str, retain_ms: int) -> str:
+    over = f'PARTITION BY "_key" ORDER BY {in_order}'
     names = ", ".join(f'm."{name}"' for name in Mark._fields)
     return f"""
 WITH clocked AS (
-  SELECT e.*, max("event_time_ms") OVER ({_ORDER} ROWS UNBOUNDED PRECEDING) AS "clock_ms"
+  SELECT e.*, max("event_time_ms") OVER ({over} ROWS UNBOUNDED PRECEDING) AS "clock_ms"
   FROM {events} AS e WHERE "_key" NOT IN (FROM {walked}_keys)
 ),
-moved AS (SELECT *, lag("clock_ms") OVER ({_ORDER}) AS "_clock_before_ms" FROM clocked)
+moved AS (SELECT *, lag("clock_ms") OVER ({over}) AS "_clock_before_ms" FROM clocked)
 SELECT * EXCLUDE ("_clock_before_ms"),
-  CAST(sum(CASE WHEN "clock_ms" - "_clock_before_ms" > {retain_ms} THEN 1 ELSE 0 END) OVER ({_ORDER} ROWS UNBOUNDED
+  CAST(sum(CASE WHEN "clock_ms" - "_clock_before_ms" > {retain_ms} THEN 1 ELSE 0 END) OVER ({over} ROWS UNBOUNDED
   PRECEDING) AS BIGINT)
     AS "generation",
   FALSE AS "is_duplicate",

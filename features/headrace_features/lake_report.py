@@ -116,8 +116,8 @@ class Quality:
         oldest_event_time: Smallest event time among them.
         newest_event_time: Largest event time among them.
         is_approximate: Whether quantiles and numbers of different values are approximations.
-        late_rows: Rows whose event is in the ledger of late events.
-        late_share: Their share of the rows, 0 to 1.
+        late_rows: Events that came late; by arrival their rows are there, by event time they gave none.
+        late_share: Their share of all that were neither duplicates nor refused, 0 to 1.
         duplicates: Events that gave no row, because they repeated another one.
         duplicate_share: Their share of rows and duplicates together, 0 to 1.
         columns: The columns, in the order of the declaration.
@@ -223,7 +223,7 @@ def quality(
         newest_event_time=newest,
         is_approximate=is_approximate,
         late_rows=late,
-        late_share=late / rows,
+        late_share=late / (rows + late if view.order == "event_time" else rows),
         duplicates=duplicates,
         duplicate_share=duplicates / (rows + duplicates),
         columns=tuple(_column_quality(column.name, column.type, rows, found) for column, found in columns),
@@ -250,14 +250,12 @@ def _measures(view: View, is_approximate: bool) -> Iterator[tuple[int, str, str]
 def _quality_query(view: View, measures: Sequence[str], is_ranged: bool) -> str:
     table = _table(view)
     since = ' AND "event_time" > $since' if is_ranged else ""
-    # A ledger names no declaration: what two declarations noted about one event counts once.
+    # A job that began anew has noted the same events again.
     event = 'count(DISTINCT ("event_id", "partition", "offset"))'
-    ledger = f'l."view" = $view{since}'
+    ledger = f'l."view" = $view AND l."declaration" = $declaration{since}'
     return f"""
 SELECT count(*), min("event_time"), max("event_time"),
-  (SELECT {event} FROM ops.late_events AS l WHERE {ledger} AND EXISTS (
-    SELECT 1 FROM {table} AS r WHERE r."declaration" = $declaration AND r."source_partition" = l."partition"
-    AND r."source_offset" = l."offset" AND r."event_id" = l."event_id")),
+  (SELECT {event} FROM ops.late_events AS l WHERE {ledger}),
   (SELECT {event} FROM ops.duplicates AS l WHERE {ledger}),
   {lines(measures)}
 FROM {table} WHERE "declaration" = $declaration{since}"""

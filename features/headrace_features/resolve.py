@@ -104,6 +104,7 @@ def _view(declaration: ViewDeclaration, contracts: Mapping[str, Contract], origi
         digest=_digest(declaration, contract),
         origin=origin,
         order=declaration.order,
+        lateness_ms=duration_ms(declaration.lateness) if declaration.lateness is not None else 0,
         description=declaration.description,
         kinds=columns.kinds,
         derived=tuple(declaration.derive.items()),

@@ -16,7 +16,8 @@ import duckdb
 from headrace_features import duckdb_parity as parity
 from headrace_features.duckdb_compiler import CompiledSql, compile_view
 from headrace_features.duckdb_events import events_of, events_select, rows_of
-from headrace_features.duckdb_text import text
+from headrace_features.duckdb_ledgers import LEDGERS, in_time_sql, make_ledgers, stored_columns
+from headrace_features.duckdb_text import quoted, text
 from headrace_features.duplicates import mark_events
 from headrace_features.parity_report import Difference, ParityReport
 from headrace_features.view import View
@@ -32,6 +33,7 @@ BUCKET_ROWS = 2_000_000
 
 _ANOTHER_DECLARATION = "they were made by another declaration"
 _GONE = "their events are gone, or those before them"
+_UNSETTLED = "they differ, and events that count in them may not be in the lake yet"
 _NO_ORDER = "the events of their key are in several partitions"
 
 
@@ -41,7 +43,9 @@ def verify(
     """Return the comparison of every row of the view in the lake with the one that its events give.
 
     Rows beyond the newest streamed row of a partition are pending, a gap before it is a mismatch. Only rows of the
-    view's present declaration are judged.
+    view's present declaration are judged. In the order of event times the job's own decision about what was late is
+    taken from its ledger, and a row of a repair is compared with what follows when the late events that it counts in
+    are not left out.
 
     Args:
         lake: The lake; tables that nobody wrote yet count as empty.
@@ -65,8 +69,9 @@ class _Comparison:
         self._report = ParityReport(view.name, view.digest)
 
     def run(self, bucket_rows: int) -> ParityReport:
-        if not self._has_tables():
+        if not all(stored_columns(self._connection, table) for table in (events_of(self._view), rows_of(self._view))):
             return self._report
+        make_ledgers(self._connection, self._view)
         self._table("ends", parity.ends_sql(self._view))
         self._table("excluded", parity.excluded_sql(self._view))
         self._count_not_verifiable()
@@ -76,17 +81,6 @@ class _Comparison:
             share = f'hash("_key") % {buckets} = {bucket} AND ' if buckets > 1 else ""
             self._bucket(f'{share}"_key" NOT IN (SELECT "_key" FROM excluded)')
         return self._report
-
-    def _has_tables(self) -> bool:
-        names = [events_of(self._view), rows_of(self._view), *(f"raw.ops_{ledger}" for ledger in parity.LEDGERS)]
-        there = {
-            f"raw.{name}" for (name,) in self._rows("SELECT view_name FROM duckdb_views() WHERE schema_name = 'raw'")
-        }
-        missing = [name for name in names if name.replace('"', "") not in there]
-        for ledger in parity.LEDGERS:
-            if f"raw.ops_{ledger}" in missing:
-                self._connection.execute(parity.empty_ledger_sql(ledger))
-        return not {events_of(self._view), rows_of(self._view)} & set(missing)
 
     def _count_not_verifiable(self) -> None:
         declared = f'"declaration" = {text(self._view.digest)}'
@@ -102,22 +96,34 @@ class _Comparison:
                 self._report.not_verifiable[reason] = rows
 
     def _bucket(self, where: str) -> None:
+        stored = stored_columns(self._connection, rows_of(self._view))
+        self._table("streamed", parity.streamed_sql(self._view, self._compiled, stored, where))
+        self._recompute(f"{where} AND {in_time_sql(self._view)}")
+        if self._view.order == "arrival":
+            self._compare(parity.Judged(self._view, self._compiled))
+            for ledger in LEDGERS:
+                self._compare_ledger(parity.ledger_sql(self._view, ledger, where), ledger)
+            return
+        self._compare(parity.Judged(self._view, self._compiled, revision=0))
+        self._compare_ledger(parity.ledger_sql(self._view, "duplicates", where), "duplicates")
+        self._compare_ledger(parity.early_late_sql(self._view, where), "late_events")
+        for (revision,) in self._rows("SELECT DISTINCT _revision FROM streamed WHERE _revision > 0 ORDER BY 1"):
+            of_keys = f"SELECT {quoted(self._view.key)}::VARCHAR FROM streamed WHERE _revision = {revision}"
+            self._recompute(f'{where} AND "_key" IN ({of_keys}) AND {in_time_sql(self._view, revision)}')
+            self._compare(parity.Judged(self._view, self._compiled, revision))
+
+    def _recompute(self, where: str) -> None:
         view = self._view
         self._table("bucket_events", f"{events_select(view, events_of(view))}\nWHERE {where}")
-        mark_events(self._connection, "bucket_events", "marked", dedup_ms=view.dedup_ms, retain_ms=view.retain_ms)
+        marks = {"dedup_ms": view.dedup_ms, "retain_ms": view.retain_ms}
+        mark_events(self._connection, "bucket_events", "marked", order=view.order, **marks)
         self._table("accepted", "SELECT * FROM marked WHERE NOT is_duplicate")
         self._table("recomputed", self._compiled.sql)
-        stored = {name for name, *_ in self._rows(f"DESCRIBE {rows_of(view)}")}
-        self._table("streamed", parity.streamed_sql(view, self._compiled, stored, where))
-        self._compare()
-        for ledger in parity.LEDGERS:
-            self._compare_ledger(ledger, where)
 
-    def _compare(self) -> None:
+    def _compare(self, judged: parity.Judged) -> None:
         report = self._report
-        compared, differing, missing, pending, unexpected, early, doubled, open_ = self._row(
-            parity.counts_sql(self._compiled)
-        )
+        figures = self._row(parity.counts_sql(judged))
+        compared, differing, unsettled, missing, pending, unexpected, early, doubled, open_ = figures
         report.rows += compared
         report.differing += differing
         report.missing += missing
@@ -125,15 +131,19 @@ class _Comparison:
         report.doubled += doubled
         report.pending += pending + early
         report.open_values += open_
+        if unsettled:
+            report.not_verifiable[_UNSETTLED] = report.not_verifiable.get(_UNSETTLED, 0) + unsettled
         if missing or unexpected or doubled:
-            for event_id, partition, offset, streamed, recomputed in self._rows(parity.odd_rows_sql(self._left())):
+            for event_id, partition, offset, streamed, recomputed in self._rows(
+                parity.odd_rows_sql(judged, self._left())
+            ):
                 report.first_differences.append(Difference(event_id, partition, offset, "row", streamed, recomputed))
         if differing:
-            self._list_values()
+            self._list_values(judged)
 
-    def _list_values(self) -> None:
+    def _list_values(self, judged: parity.Judged) -> None:
         names = list(parity.difference_sql(self._compiled))
-        for event_id, partition, offset, *values in self._rows(parity.differing_rows_sql(self._compiled, self._left())):
+        for event_id, partition, offset, *values in self._rows(parity.differing_rows_sql(judged, self._left())):
             triples = zip(names, values[0::3], values[1::3], values[2::3], strict=True)
             for name, streamed, recomputed, differs in triples:
                 if differs and self._left():
@@ -141,18 +151,14 @@ class _Comparison:
                         Difference(event_id, partition, offset, name, streamed, recomputed)
                     )
 
-    def _compare_ledger(self, ledger: str, where: str) -> None:
-        another = _ANOTHER_DECLARATION in self._report.not_verifiable
-        for event_id, partition, offset, told, owed, is_pending in self._rows(
-            parity.ledger_sql(self._view, ledger, where)
-        ):
+    def _compare_ledger(self, differences: str, ledger: str) -> None:
+        for event_id, partition, offset, told, owed, is_pending in self._rows(differences):
             if is_pending:
                 self._report.pending += 1
-            elif owed is not None or not another:
-                # A ledger entry names no declaration: one too many may be of an earlier one.
-                self._report.ledger_differences += 1
-                if self._left():
-                    self._report.first_differences.append(Difference(event_id, partition, offset, ledger, told, owed))
+                continue
+            self._report.ledger_differences += 1
+            if self._left():
+                self._report.first_differences.append(Difference(event_id, partition, offset, ledger, told, owed))
 
     def _left(self) -> int:
         return self._most - len(self._report.first_differences)

@@ -17,7 +17,9 @@ KernelOperation = Literal[
     "quantile", "skew", "slope", "ewma", "rarity", "group_mean", "calendar", "cyclic_sin", "cyclic_cos", "distance",
     "travel",
 ]  # fmt: skip
+Order = Literal["arrival", "event_time"]
 ColumnType = Literal["double", "long", "int", "string", "bool"]
+_LEAST_QUIET_MS = 5_000
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class View:
         retain_ms: A longer jump of the clock starts a new generation.
         digest: Twelve hexadecimal digits of declaration and contract.
         origin: The file, as messages show it.
-        order: How the events of a key are ordered.
+        order: How the events of a key are ordered: by offset, or by (event time, offset).
+        lateness_ms: With `event_time`, how far the watermark has to be past an event; 0 otherwise.
         description: For people; None: there is none.
         kinds: Kind of the entry that declares each of `columns`, such as `window`, in their order.
         derived: Name and expression of each value that is derived from the event's own, as declared.
@@ -137,7 +140,8 @@ class View:
     retain_ms: int
     digest: str
     origin: str = field(default="", compare=False)
-    order: Literal["arrival"] = "arrival"
+    order: Order = "arrival"
+    lateness_ms: int = 0
     description: str | None = field(default=None, compare=False)
     kinds: tuple[str, ...] = field(default=(), compare=False)
     derived: tuple[tuple[str, str], ...] = field(default=(), compare=False)
@@ -150,6 +154,11 @@ class View:
     def topic(self, prefix: str = "") -> str:
         """Return the name of the view's topic."""
         return f"{prefix}features.{self.name}"
+
+    @property
+    def quiet_ms(self) -> int:
+        """After what silence events that wait for a watermark go on: the lateness, at least five seconds."""
+        return max(self.lateness_ms, _LEAST_QUIET_MS)
 
     @property
     def longest_window_ms(self) -> int:

@@ -1,4 +1,4 @@
-"""`headrace features`: plan, list, verify, reconcile and read features."""
+"""`headrace features`: plan, list, verify, reconcile, repair and read features."""
 
 import sys
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def group() -> None:
-    """Plan, list, start, verify, reconcile and read features."""
+    """Plan, list, start, verify, reconcile, repair and read features."""
 
 
 def _parsed_last(ctx: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
@@ -211,6 +211,29 @@ def reconcile(call: Invocation, view: str | None, mend: bool, limit: int, patien
                 name, mend=mend, limit=limit, patience_seconds=patience_seconds
             )
     _show_verdicts(call, reports)
+
+
+@group.command()
+@click.argument("view", required=False)
+@click.option("--dry-run", is_flag=True, help="Only count the rows; then nothing needs to run.")
+@common_options
+def repair(call: Invocation, view: str | None, dry_run: bool) -> None:
+    """Count late events in: push rows that they change again, with a higher revision.
+
+    Only for views in the order of event times; without a name, all of them.
+    """
+    names = [view] if view else [name for name, one in call.project.views.items() if one.order == "event_time"]
+    reports = {}
+    for name in names:
+        with working(f"repairing {name}"):
+            reports[name] = call.project.features.repair(name, dry_run=dry_run)
+    if call.output.is_json:
+        call.output.data({name: report.as_dict() for name, report in reports.items()}, "")
+        return
+    for report in reports.values():
+        call.output.line(report.text())
+    if not reports:
+        call.output.line("no view is ordered by event time: nothing comes late")
 
 
 @group.command()

@@ -25,7 +25,7 @@ COMMANDS = {
     "doctor": Entry("headrace.cli.doctor", "Look for what could keep a stack from running."),
     "schema": Entry("headrace.cli.schema", "Show the form of the declarations as JSON Schema, for editors."),
     "events": Entry("headrace.cli.events", "Check, send, replay and read events."),
-    "features": Entry("headrace.cli.features", "Plan, list, start, verify, reconcile and read features."),
+    "features": Entry("headrace.cli.features", "Plan, list, start, verify, reconcile, repair and read features."),
     "lake": Entry("headrace.cli.lake", "Ask SQL over all that has happened."),
     "models": Entry("headrace.cli.models", "Train, compare and promote models."),
     "bench": Entry("headrace.cli.bench", "Measure this machine."),

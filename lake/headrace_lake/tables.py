@@ -216,6 +216,8 @@ _LEDGER = (
     Column("offset", "long", required=True),
     Column("event_time", "timestamp", required=True),
     Column("clock", "timestamp", required=True),
+    # Whose decision it was: a changed declaration decides anew.
+    Column("declaration", "string"),
 )
 
 

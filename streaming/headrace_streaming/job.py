@@ -16,7 +16,7 @@ from headrace_ingestion.errors import HeadraceError
 
 from headrace_streaming.checkpoints import StateFolder
 from headrace_streaming.cluster import ENDED, FlinkCluster, JobName
-from headrace_streaming.plan import JobPlan, KafkaTables, KernelStep, SourceStep, Step
+from headrace_streaming.plan import JobPlan, KafkaTables, KernelStep, OrderStep, SourceStep, Step
 
 if TYPE_CHECKING:
     from pyflink.common import JobClient
@@ -185,7 +185,11 @@ def execute(environment: StreamTableEnvironment, steps: Sequence[Step]) -> Table
         match step:
             case SourceStep():
                 client = json.dumps(step.client)
-                source.add(tables, step.topic, step.target, step.contract, client, step.bounded, step.uid)
+                reading = (step.bounded, step.idle_ms, step.uid)
+                source.add(tables, step.topic, step.target, step.contract, client, *reading)
+            case OrderStep():
+                waiting = (step.lateness_ms, step.quiet_ms, step.uid)
+                kernel.order(tables, step.source, step.target, step.key_type, *waiting)
             case KernelStep():
                 kernel.add(tables, step.source, step.target, step.spec, step.uid)
             case statement:

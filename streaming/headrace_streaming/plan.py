@@ -61,6 +61,7 @@ class SourceStep:
         contract: The contract as the functions read it, as JSON.
         client: Properties of Kafka's client.
         bounded: Whether to read up to the present end and finish.
+        idle_ms: With watermarks, after what silence a partition no longer holds them back; 0: without watermarks.
         uid: Name of its state.
     """
 
@@ -69,6 +70,7 @@ class SourceStep:
     contract: str
     client: Mapping[str, str]
     bounded: bool
+    idle_ms: int
     uid: str
 
     @property
@@ -76,7 +78,40 @@ class SourceStep:
         """The step as people read it."""
         end = "its present end" if self.bounded else "no end"
         servers = self.client["bootstrap.servers"]
-        return f"-- source: {self.topic} at {servers}, to {end} -> {self.target}, state {self.uid}\n-- {self.contract}"
+        watermarks = f", watermarks without partitions silent for {self.idle_ms} ms" if self.idle_ms else ""
+        return (
+            f"-- source: {self.topic} at {servers}, to {end}{watermarks} -> {self.target}, state {self.uid}\n"
+            f"-- {self.contract}"
+        )
+
+
+@dataclass(frozen=True)
+class OrderStep:
+    """The events of each key in the order of their times, between a view and kernels.
+
+    Attributes:
+        source: The view it reads; it exists.
+        target: Its name for kernels.
+        key_type: Contract type of the key.
+        lateness_ms: How far the watermark has to be past an event.
+        quiet_ms: After what silence all that is held goes on.
+        uid: Name of its state.
+    """
+
+    source: str
+    target: str
+    key_type: str
+    lateness_ms: int
+    quiet_ms: int
+    uid: str
+
+    @property
+    def text(self) -> str:
+        """The step as people read it."""
+        return (
+            f"-- order: {self.source} BY _key, _event_time_ms, lateness {self.lateness_ms} ms -> {self.target},"
+            f" all of it after {self.quiet_ms} ms of silence, state {self.uid}"
+        )
 
 
 @dataclass(frozen=True)
@@ -101,7 +136,7 @@ class KernelStep:
         return f"-- kernel: {self.source} BY _key -> {self.target}, state {self.uid}\n-- {self.spec}"
 
 
-Step = str | SourceStep | KernelStep
+Step = str | SourceStep | OrderStep | KernelStep
 """A statement, or what SQL cannot say."""
 
 
@@ -114,6 +149,7 @@ class JobPlan:
         views: The views it computes.
         functions: Statements that name the Java functions.
         inputs: The statement that makes the view of what the kernels read.
+        orders: For kernels that read events in the order of their times; one for each lateness.
         kernels: One a view.
         insert: The statement that runs.
         digest: Twelve hexadecimal digits of all that decides about the job's state.
@@ -123,6 +159,7 @@ class JobPlan:
     views: tuple[View, ...]
     functions: tuple[str, ...]
     inputs: str
+    orders: tuple[OrderStep, ...]
     kernels: tuple[KernelStep, ...]
     insert: str
     digest: str
@@ -130,7 +167,8 @@ class JobPlan:
 
     def steps(self, kafka: KafkaTables) -> tuple[Step, ...]:
         """Return everything that runs, in order; the last one is the INSERT."""
-        return (*self.functions, _source(self, kafka), _sink(self, kafka), self.inputs, *self.kernels, self.insert)
+        read = (_source(self, kafka), _sink(self, kafka), self.inputs)
+        return (*self.functions, *read, *self.orders, *self.kernels, self.insert)
 
     def statements(self, kafka: KafkaTables) -> tuple[str, ...]:
         """Return the steps as people read them."""
@@ -156,11 +194,13 @@ def plan_job(views: Sequence[View], topics: GroupTopics) -> JobPlan:
     functions = tuple(f"CREATE TEMPORARY FUNCTION {name} AS '{java}'" for name, java in _FUNCTIONS.items())
     read = _inputs(views[0], inputs)
     kernels = tuple(_kernel(view, inputs, first=index == 0) for index, view in enumerate(views))
+    orders = _orders(views)
     insert = "INSERT INTO records\n" + "\nUNION ALL\n".join(_emitted(view, topics) for view in views)
     source = [_contract(views[0]), topics.of_event(views[0].contract)]
-    content = json.dumps([*functions, *source, read, *(kernel.text for kernel in kernels), insert])
+    ordered, computed = (step.text for step in orders), (step.text for step in kernels)
+    content = json.dumps([*functions, *source, read, *ordered, *computed, insert])
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
-    return JobPlan(views[0].group, tuple(views), functions, read, kernels, insert, digest, topics)
+    return JobPlan(views[0].group, tuple(views), functions, read, orders, kernels, insert, digest, topics)
 
 
 def _contract(view: View) -> str:
@@ -193,7 +233,23 @@ def _kernel(view: View, inputs: tuple[Input, ...], *, first: bool) -> KernelStep
             "split the view in two",
         )
     text = json.dumps(spec, separators=(",", ":"))
-    return KernelStep(_INPUTS, f"kernel_{view.name}", text, f"{view.name}-{view.digest}")
+    source = _INPUTS if view.order == "arrival" else _in_order(view.lateness_ms)
+    return KernelStep(source, f"kernel_{view.name}", text, f"{view.name}-{view.digest}")
+
+
+def _in_order(lateness_ms: int) -> str:
+    return f"in_order_{lateness_ms}_ms"
+
+
+def _orders(views: Sequence[View]) -> tuple[OrderStep, ...]:
+    found: dict[int, OrderStep] = {}
+    for view in views:
+        if view.order == "event_time":
+            key_type = view.contract.fields[view.key].type
+            target = _in_order(view.lateness_ms)
+            uid = f"{target}-{view.group}-{view.contract.digest}"
+            found[view.lateness_ms] = OrderStep(_INPUTS, target, key_type, view.lateness_ms, view.quiet_ms, uid)
+    return tuple(found.values())
 
 
 def _emitted(view: View, topics: GroupTopics) -> str:
@@ -208,7 +264,8 @@ def _source(plan: JobPlan, kafka: KafkaTables) -> SourceStep:
     view = plan.views[0]
     client = {"bootstrap.servers": kafka.bootstrap_servers, "group.id": kafka.group_id, **kafka.properties}
     topic = plan.topics.of_event(view.contract)
-    return SourceStep(topic, _EVENTS, _contract(view), client, kafka.bounded, f"events-{view.contract.name}")
+    idle_ms = max((order.quiet_ms for order in plan.orders), default=0)
+    return SourceStep(topic, _EVENTS, _contract(view), client, kafka.bounded, idle_ms, f"events-{view.contract.name}")
 
 
 def _sink(plan: JobPlan, kafka: KafkaTables) -> str:

@@ -12,6 +12,27 @@ import headrace
 from headrace.project import Project
 
 EVENTS = 20_000
+PING = """
+name: ping
+version: 1
+key: device
+time: at
+fields:
+  device: {type: string}
+  at: {type: timestamp}
+  load: {type: double}
+"""
+PINGS = """
+name: pings
+source: ping
+key: device
+order: event_time
+lateness: 1s
+features:
+  - lag: {of: load, steps: [1]}
+  - window: {of: load, over: [1s, 5 rows], take: [count, sum, last]}
+ttl: 1h
+"""
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +58,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 @pytest.fixture(scope="session")
 def running(demo: Demo) -> Iterator[Project]:
-    """The project of the demonstration, up again: every process goes on from what it left behind."""
+    """The project of the demonstration with another event, up again: every process goes on from what it left behind."""
+    (demo.folder / "events" / "ping.yaml").write_text(PING)
+    (demo.folder / "features" / "pings.yaml").write_text(PINGS)
     up = [sys.executable, "-m", "headrace", "up", "--detach", "--project", str(demo.folder)]
     done = subprocess.run(up, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stderr[-4000:]

@@ -1,14 +1,12 @@
 """kill -9 of any process under load: nothing delivered is lost, nothing counts twice, parity holds."""
 
-import os
-import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from e2e_types import kill, restarts, until
 from headrace_ingestion import Delivery, DeliveryError, Producer
 
 from headrace.online import open_online_store
@@ -74,11 +72,11 @@ class Load:
 def test_a_killed_process_loses_nothing_and_doubles_nothing(running: Project, process: str) -> None:
     with Load(running) as load:
         time.sleep(3)
-        _kill(running, process)
-        _until(lambda: _healthy_after_restart(running, process), "the stack is healthy again")
+        kill(running, process)
+        until(lambda: _healthy_after_restart(running, process), "the stack is healthy again")
         time.sleep(3)
     assert load.delivered
-    _until(lambda: _settled(running), "every event has its row and its score")
+    until(lambda: _settled(running), "every event has its row and its score")
     _assert_events_are_there_once(running, load)
     _assert_rows_and_scores_are_there_once(running)
     report = running.features.verify("subscriber")
@@ -86,35 +84,9 @@ def test_a_killed_process_loses_nothing_and_doubles_nothing(running: Project, pr
     _assert_the_online_store_has_the_newest(running)
 
 
-def _kill(project: Project, name: str) -> None:
-    state = running_state(project.folders)
-    assert state is not None
-    pid = next(process.pid for process in state.processes if process.name == name)
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    _until(lambda: _restarts(project, name) > 0 or _pid(project, name) not in (pid, None), f"{name} was seen to die")
-
-
-def _pid(project: Project, name: str) -> int | None:
-    state = running_state(project.folders)
-    return next((p.pid for p in state.processes if p.name == name), None) if state else None
-
-
-def _restarts(project: Project, name: str) -> int:
-    state = running_state(project.folders)
-    return next((p.restarts for p in state.processes if p.name == name), 0) if state else 0
-
-
 def _healthy_after_restart(project: Project, name: str) -> bool:
     state = running_state(project.folders)
-    return state is not None and state.phase == "healthy" and _restarts(project, name) > 0
-
-
-def _until(condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.3)
+    return state is not None and state.phase == "healthy" and restarts(project, name) > 0
 
 
 def _count(project: Project, query: str) -> int:
@@ -157,4 +129,4 @@ def _assert_the_online_store_has_the_newest(project: Project) -> None:
             rows = store.read("subscriber", [key for key, _ in newest])
             return {key: row.order.source_offset for (key, _), row in zip(newest, rows, strict=True) if row}
 
-        _until(lambda: stored() == dict(newest), "the online store holds the newest row of every key", 30)
+        until(lambda: stored() == dict(newest), "the online store holds the newest row of every key", 30)

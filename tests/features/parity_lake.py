@@ -1,6 +1,7 @@
 """A real lake on disk with events, and the rows and ledgers that the reference gives for them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ RULES = Rules(
     derive={"above": lambda v: None if v["x"] is None else v["x"] > 10},
     expressions={"high": lambda v: v["above"]},
 )
+LATENESS_MS = 500
+IN_EVENT_TIME = {"order": "event_time", "lateness": f"{LATENESS_MS}ms"}
 
 
 class ParityLake:
@@ -45,22 +48,34 @@ class ParityLake:
     Args:
         folder: Where declaration and lake are written.
         events: The events, all of partition 0 unless `partition_of` says otherwise.
+        partition_of: Event id → partition.
+        in_event_time: Whether the view has that order.
     """
 
-    def __init__(self, folder: Path, events: Sequence[Event], partition_of: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        events: Sequence[Event],
+        partition_of: Mapping[str, int] | None = None,
+        *,
+        in_event_time: bool = False,
+    ) -> None:
         self._folder = folder
         self._partition_of = partition_of or {}
-        self.view: View = load_declaration(DECLARATION, folder)
-        expected = reference_rows(RULES, events)
+        self._lake: Lake | None = None
+        self.view: View = load_declaration(DECLARATION | (IN_EVENT_TIME if in_event_time else {}), folder)
+        expected = reference_rows(replace(RULES, lateness_ms=LATENESS_MS if in_event_time else None), events)
         self.events: list[dict[str, Any]] = [self._event(event) for event in events]
-        self.rows: list[dict[str, Any]] = [self._row(row) for row in expected if not row.is_duplicate]
+        self.rows: list[dict[str, Any]] = [self.row(row) for row in expected if row.has_row]
         self.ledgers: dict[str, list[dict[str, Any]]] = {
-            "late_events": [{**self._entry(row), "order": "arrival"} for row in expected if row.is_late],
+            "late_events": [{**self._entry(row), "order": self.view.order} for row in expected if row.is_late],
             "duplicates": [self._entry(row) for row in expected if row.is_duplicate],
         }
 
     def lake(self) -> Lake:
-        """Write everything and return the lake."""
+        """Write everything, once, and return the lake."""
+        if self._lake is not None:
+            return self._lake
         features = [(column.name, column.type) for column in self.view.columns]
         specs = {
             "events": events_table(READING),
@@ -72,7 +87,8 @@ class ParityLake:
         self._write(specs["rows"], self.rows)
         for name, entries in self.ledgers.items():
             self._write(specs[name], entries)
-        return Lake(self._folder / "lake", list(specs.values()))
+        self._lake = Lake(self._folder / "lake", list(specs.values()))
+        return self._lake
 
     def _write(self, spec: TableSpec, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:
@@ -89,13 +105,14 @@ class ParityLake:
         fields = {"event_id": event.event_id, "_contract": "reading/1", "series": event.key, "at": event.time_ms * 1000}
         return {**fields, **event.fields, **self._place(event)}
 
-    def _row(self, row: Row) -> dict[str, Any]:
+    def row(self, row: Row, *, revision: int = 0) -> dict[str, Any]:
+        """Return a row of the reference as the lake holds it."""
         event = row.event
         place = self._place(event)
         return {
             "event_id": event.event_id, "series": event.key, "event_time": event.time_ms * 1000,
             "clock": row.clock_ms * 1000, "generation": row.generation, "source_partition": place["_partition"],
-            "source_offset": event.offset, "revision": 0, "declaration": self.view.digest,
+            "source_offset": event.offset, "revision": revision, "declaration": self.view.digest,
             "ingested_at": event.time_ms * 1000, "emitted_at": event.time_ms * 1000 + 5000, **place,
             **{name: expected.value for name, expected in row.columns.items()},
         }  # fmt: skip
@@ -106,5 +123,5 @@ class ParityLake:
         return {
             "view": "series", "event": "reading", "event_id": event.event_id, "key": event.key,
             "partition": place["_partition"], "offset": event.offset,
-            "event_time": event.time_ms * 1000, "clock": row.clock_ms * 1000, **place,
+            "event_time": event.time_ms * 1000, "clock": row.clock_ms * 1000, "declaration": self.view.digest, **place,
         }  # fmt: skip

@@ -48,6 +48,12 @@ class Row:
     is_duplicate: bool
     is_late: bool
     columns: dict[str, Expected] = field(default_factory=dict)
+    is_left_out: bool = False
+
+    @property
+    def has_row(self) -> bool:
+        """Rule 1: a row of each event that is neither a duplicate nor left out as late."""
+        return not self.is_duplicate and not self.is_left_out
 
 
 @dataclass(frozen=True)
@@ -70,15 +76,35 @@ class Rules:
     retain_ms: int
     derive: Mapping[str, Expression] = field(default_factory=dict)
     expressions: Mapping[str, Expression] = field(default_factory=dict)
+    lateness_ms: int | None = None
+    """None: by arrival."""
 
 
 def reference_rows(rules: Rules, events: Sequence[Event]) -> list[Row]:
     """Return what becomes of each event, in the order of the events."""
+    arrived = sorted(events, key=lambda e: e.offset)
+    passed = {} if rules.lateness_ms is None else passed_by(arrived, rules.lateness_ms)
     by_key: dict[str, list[Event]] = {}
-    for event in sorted(events, key=lambda e: e.offset):
-        by_key.setdefault(event.key, []).append(event)
+    for event in arrived:
+        if event.offset not in passed:
+            by_key.setdefault(event.key, []).append(event)
+    if rules.lateness_ms is not None:
+        # Rule 4: by event time, then by offset.
+        by_key = {key: sorted(of_key, key=lambda e: (e.time_ms, e.offset)) for key, of_key in by_key.items()}
     rows = [row for of_key in by_key.values() for row in _rows_of_key(rules, of_key)]
+    rows += [Row(e, passed[e.offset], -1, False, True, is_left_out=True) for e in arrived if e.offset in passed]
     return sorted(rows, key=lambda row: row.event.offset)
+
+
+def passed_by(events: Sequence[Event], lateness_ms: int) -> dict[int, int]:
+    """Return offset → watermark of those that are late (rule 4, one partition): time ≤ the newest before − lateness."""
+    newest: int | None = None
+    found = {}
+    for event in events:
+        if newest is not None and event.time_ms <= newest - lateness_ms:
+            found[event.offset] = newest
+        newest = event.time_ms if newest is None else max(newest, event.time_ms)
+    return found
 
 
 def _rows_of_key(rules: Rules, events: Sequence[Event]) -> list[Row]:

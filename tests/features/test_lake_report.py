@@ -150,10 +150,11 @@ def test_entries_of_other_views_and_repeated_entries_do_not_count(tmp_path: Path
     assert (found.late_rows, found.duplicates) == (1, 1)
 
 
-def test_a_late_event_whose_row_is_of_an_earlier_declaration_makes_no_late_row(tmp_path: Path) -> None:
+def test_what_an_earlier_declaration_has_noted_does_not_count(tmp_path: Path) -> None:
     made = with_ledgers(tmp_path)
-    made.rows[1]["declaration"] = "0123456789ab"
-    assert quality_of(made).late_rows == 0
+    for entries in made.ledgers.values():
+        entries[0]["declaration"] = "0123456789ab"
+    assert (quality_of(made).late_rows, quality_of(made).duplicates) == (0, 0)
 
 
 def test_the_range_holds_for_the_ledgers_too(tmp_path: Path) -> None:

@@ -57,9 +57,23 @@ CASES: dict[str, tuple[str, str, str]] = {
         "ttl: 24h\n",
         "",
         "features/subscriber.yaml line 1: a view has no 'ttl'\n"
-        "  fields:  name, source, key, order, derive, features, ttl, dedup, retain, description\n"
+        "  fields:  name, source, key, order, lateness, derive, features, ttl, dedup, retain, description\n"
         "  given:   name, source, key, derive, features\n"
         "  try:     ttl: …",
+    ),
+    "an order without its lateness": (
+        "ttl: 24h\n",
+        "ttl: 24h\norder: event_time\n",
+        "features/subscriber.yaml line 12: 'order' is event_time, but 'lateness' is missing\n"
+        "  expected:  how long an event may come after later ones\n"
+        "  try:       lateness: 5s",
+    ),
+    "a lateness without its order": (
+        "ttl: 24h\n",
+        "ttl: 24h\nlateness: 5s\n",
+        "features/subscriber.yaml line 12: 'lateness' goes with the order event_time\n"
+        "  order:  arrival: an event is counted when it comes, nothing waits\n"
+        "  try:    order: event_time",
     ),
     "a name declared twice": (
         "steps: [1, 2]",

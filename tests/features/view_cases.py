@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -167,6 +167,7 @@ def declarations(draw: st.DrawFn) -> tuple[dict[str, Any], Rules]:
         chosen = [*(name for name in chosen if name not in ("e_least", "e_of_e")), "e_least", "e_of_e"]
     dedup_ms = draw(st.sampled_from([0, 10, 100, 5000]))
     retain_ms = draw(st.sampled_from([3000, 5000, 60_000, 31_536_000_000]))
+    lateness_ms = draw(st.sampled_from([None, None, 0, 100, 2000]))
     declaration = {
         "name": "random",
         "source": "reading",
@@ -176,6 +177,7 @@ def declarations(draw: st.DrawFn) -> tuple[dict[str, Any], Rules]:
         "ttl": "1h",
         "dedup": f"{dedup_ms}ms",
         "retain": f"{retain_ms}ms",
+        **({} if lateness_ms is None else {"order": "event_time", "lateness": f"{lateness_ms}ms"}),
     }
     rules = Rules(
         features,
@@ -183,6 +185,7 @@ def declarations(draw: st.DrawFn) -> tuple[dict[str, Any], Rules]:
         retain_ms,
         {name: DERIVED[name][1] for name in derived},
         {name: EXPRESSIONS[name][1] for name in chosen},
+        lateness_ms,
     )
     return declaration, rules
 
@@ -273,6 +276,9 @@ _STEPS_MS = (
     [0] * 8 + [1, 9, 10, 11] * 2 + [50, 99, 100, 101] * 2 + [999, 1000, 1001, 3000, 3001, 5000, 5001, 60_001]
     + [2_592_000_000, -1, -50, -2000]
 )  # fmt: skip
+_LONG_AGO_MS = START_MS - 20 * 31_536_000_000
+"""A broker takes no record from the future, and many lists last for years."""
+_BEHIND_MS = [0] * 8 + [-1, -50, -99, -100, -101, -1999, -2000, -2001]
 _DOUBLES = [None, 0.0, 1.0, 1.0, 3.5, 1e-3, 1e16, -1e16]
 _LONGS = [None, -3, 0, 1, 1, 3, 2**62 - 1, 2**62, 2**62 + 1]
 _STRINGS = [None, "a", "a", "b", "", "ß'\"", "a\u0000b"]
@@ -281,14 +287,18 @@ _STRINGS = [None, "a", "a", "b", "", "ß'\"", "a\u0000b"]
 def make_events(seed: int, count: int, keys: int) -> list[Event]:
     """Return events of a few keys, their offsets interleaved: ties, repeats, late ones, jumps beyond `retain`, nulls.
 
+    Either each key has a time of its own, or all share one, behind which an event may be.
     A smaller count gives the first of the same events, so that hypothesis can shrink.
     """
     random = Random(seed)
     times: dict[str, int] = {}
+    share_a_clock = random.random() < 0.5
     events: list[Event] = []
     for offset in range(count):
         key = f"k{random.randrange(keys)}"
-        times[key] = times.get(key, START_MS) + random.choice(_STEPS_MS)
+        clock = "" if share_a_clock else key
+        times[clock] = times.get(clock, START_MS + 3000) + random.choice(_STEPS_MS)
+        time_ms = times[clock] + (random.choice(_BEHIND_MS) if share_a_clock else 0)
         event_id = f"id-{offset}"
         if events and random.random() < 0.15:
             event_id = random.choice(events[-6:]).event_id
@@ -301,17 +311,19 @@ def make_events(seed: int, count: int, keys: int) -> list[Event]:
             "lat": random.choice([None, 0.0, 59.9139, random.uniform(-90, 90)]),
             "lon": random.choice([None, 10.7522, 10.7523, random.uniform(-180, 180)]),
         }
-        events.append(Event(key, event_id, offset, times[key], values))
+        events.append(Event(key, event_id, offset, time_ms, values))
     return events
 
 
 def joined(lists: Iterable[list[Event]]) -> list[Event]:
-    """Return lists of events after one another as one; keys and ids of different lists differ."""
+    """Return lists of events after one another, in time too, as one; keys and ids of different lists differ."""
     events: list[Event] = []
     for number, one in enumerate(lists):
+        later_ms = max((event.time_ms for event in events), default=_LONG_AGO_MS) - START_MS
         for event in one:
             key, event_id = f"{number}-{event.key}", f"{number}-{event.event_id}"
-            events.append(replace(event, key=key, event_id=event_id, offset=len(events)))
+            time_ms = event.time_ms + later_ms
+            events.append(replace(event, key=key, event_id=event_id, offset=len(events), time_ms=time_ms))
     return events
 
 
@@ -322,9 +334,15 @@ def event_lists(count: int) -> st.SearchStrategy[list[Event]]:
 
 
 def duckdb_rows(
-    view: View, events: Sequence[Event]
+    view: View, events: Sequence[Event], left_out: Collection[int] = ()
 ) -> tuple[CompiledSql, list[dict[str, Any]], dict[int, dict[str, Any]]]:
-    """Return the statement with bounds, its rows, and the marks of each offset."""
+    """Return the statement with bounds, its rows, and the marks of each offset.
+
+    Args:
+        view: The view.
+        events: The events.
+        left_out: Offsets of those that were late.
+    """
     table = pa.Table.from_pylist(
         [
             {
@@ -333,13 +351,14 @@ def duckdb_rows(
                 **{f"_f_{name}": value for name, value in e.fields.items()},
             }
             for e in events
+            if e.offset not in left_out
         ],
         schema=_ARROW,
     )  # fmt: skip
     compiled = compile_view(view, with_bounds=True)
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("events", table)
-        mark_events(connection, "events", "marked", dedup_ms=view.dedup_ms, retain_ms=view.retain_ms)
+        mark_events(connection, "events", "marked", dedup_ms=view.dedup_ms, retain_ms=view.retain_ms, order=view.order)
         connection.execute("CREATE TEMP TABLE accepted AS SELECT * FROM marked WHERE NOT is_duplicate")
         rows = connection.sql(compiled.sql).to_arrow_table().to_pylist()
         marks = connection.sql("SELECT * FROM marked").to_arrow_table().to_pylist()

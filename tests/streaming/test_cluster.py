@@ -179,7 +179,7 @@ def test_a_name_is_read_as_it_was_written_and_other_jobs_have_none() -> None:
 
 
 def test_whatever_flink_is_told_is_in_the_name_of_the_job(tmp_path: Path) -> None:
-    plan = JobPlan("call.subscriber_id", (), (), "", (), "INSERT", "0123456789ab", GroupTopics())
+    plan = JobPlan("call.subscriber_id", (), (), "", (), (), "INSERT", "0123456789ab", GroupTopics())
     kafka = KafkaTables("kafka:9092", "group", "prefix")
     state = StateFolder(tmp_path, "5747e5747e57")
 

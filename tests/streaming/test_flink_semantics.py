@@ -145,14 +145,15 @@ def _check_view(
     expected = reference_rows(rules, events)
     rows = {row["source_offset"]: row for row in records[f"features.{name}"]}
     assert len(rows) == len(records[f"features.{name}"]), "a row came twice"
-    late = sorted(r["offset"] for r in records["late_events"] if r["view"] == name)
+    noted = {r["offset"]: (r["order"], r["clock_ms"]) for r in records["late_events"] if r["view"] == name}
+    order = "arrival" if rules.lateness_ms is None else "event_time"
     repeated = sorted(r["offset"] for r in records["duplicates"] if r["view"] == name)
-    assert late == [row.event.offset for row in expected if row.is_late and not row.is_duplicate]
+    assert noted == {row.event.offset: (order, row.clock_ms) for row in expected if row.is_late}
     assert repeated == [row.event.offset for row in expected if row.is_duplicate]
-    accepted = [row for row in expected if not row.is_duplicate]
+    accepted = [row for row in expected if row.has_row]
     assert sorted(rows) == [row.event.offset for row in accepted]
     view = load_declaration(json.loads(file.read_text()), file.parent)
-    compiled, twins, _ = duckdb_rows(view, events)
+    compiled, twins, _ = duckdb_rows(view, events, {row.event.offset for row in expected if row.is_left_out})
     twin = {one["source_offset"]: one for one in twins}
     for row in accepted:
         got = rows[row.event.offset]

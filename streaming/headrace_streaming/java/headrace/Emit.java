@@ -15,8 +15,8 @@ import org.apache.flink.table.types.inference.TypeInference;
  * {@code LATERAL TABLE(emit('spec', outcome, letter, record_key, key, event_id, source_partition, source_offset, event_time_ms,
  * ingested_at_ms, clock_ms, generation, emitted_at_ms, feature, …))}: the records that leave for the topics, as topic, key, value.
  *
- * <p>A row goes to the view's topic; a row of a late event also to late_events; a duplicate only to duplicates; a dead letter to
- * dead_letters. The spec names them, and the columns of the features.
+ * <p>A row goes to the view's topic; a row of a late event also to late_events; a late event without a row only there; a
+ * duplicate only to duplicates; a dead letter to dead_letters. The spec names them, and the columns of the features.
  */
 public final class Emit extends TableFunction<RowData> {
     private static final long serialVersionUID = 1L;
@@ -50,7 +50,7 @@ public final class Emit extends TableFunction<RowData> {
         byte[] keyBytes = key instanceof BinaryStringData
                 ? ((BinaryStringData) key).toBytes()
                 : key.toString().getBytes(StandardCharsets.US_ASCII);
-        if (outcome != Kernel.DUPLICATE) {
+        if (outcome == Kernel.ROW || outcome == Kernel.LATE_ROW) {
             buffer.clear();
             Object[] head = {eventId, key, eventTimeMs, clockMs, generation, partition, offset, ingestedAtMs, emittedAtMs};
             buffer.raw(spec.lead);
@@ -60,7 +60,7 @@ public final class Emit extends TableFunction<RowData> {
         }
         if (outcome == Kernel.ROW) return;
         buffer.clear();
-        boolean late = outcome == Kernel.LATE_ROW;
+        boolean late = outcome != Kernel.DUPLICATE;
         buffer.raw(late ? spec.lateLead : spec.duplicateLead);
         Object[] ledger = {eventId, new String(keyBytes, StandardCharsets.UTF_8), partition, offset, eventTimeMs, clockMs};
         for (int i = 0; i < ledger.length; i++) buffer.member(spec.ledger[i], ledger[i]);

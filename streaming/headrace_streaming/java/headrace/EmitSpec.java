@@ -25,9 +25,10 @@ final class EmitSpec {
         duplicates = StringData.fromString(root.get("duplicates").asText());
         deadLetters = StringData.fromString(root.get("dead_letters").asText());
         String origin = "{\"view\":\"" + root.get("view").asText() + "\",\"event\":\"" + root.get("event").asText() + "\"";
-        lead = bytes("{\"revision\":0,\"declaration\":\"" + root.get("declaration").asText() + "\"");
-        lateLead = bytes(origin + ",\"order\":\"arrival\"");
-        duplicateLead = bytes(origin);
+        String declaration = "\"declaration\":\"" + root.get("declaration").asText() + "\"";
+        lead = bytes("{\"revision\":0," + declaration);
+        duplicateLead = bytes(origin + "," + declaration);
+        lateLead = bytes(origin + "," + declaration + ",\"order\":\"" + root.get("order").asText() + "\"");
         head = members(
                 "event_id",
                 root.get("key").asText(),

@@ -24,6 +24,8 @@ import org.apache.flink.util.Collector;
  */
 final class EventDeserializer implements KafkaRecordDeserializationSchema<RowData> {
     private static final long serialVersionUID = 1L;
+    static final int LETTER = 0;
+    static final int EVENT_TIME = 5;
     private static final int LEAD = 7;
 
     private final String specification;
@@ -54,10 +56,10 @@ final class EventDeserializer implements KafkaRecordDeserializationSchema<RowDat
         byte[] id = header == null ? null : header.value();
         if (reader.read(record.value(), record.key(), id, record.timestamp())) {
             row.setField(2, id == null ? named(record) : StringData.fromBytes(id));
-            row.setField(5, reader.eventTimeMs());
+            row.setField(EVENT_TIME, reader.eventTimeMs());
             for (int i = 0; i < spec.fields.length; i++) row.setField(LEAD + i, reader.value(i));
         } else {
-            row.setField(0, letter.of(spec.event, reader, record, id));
+            row.setField(LETTER, letter.of(spec.event, reader, record, id));
         }
         out.collect(row);
     }

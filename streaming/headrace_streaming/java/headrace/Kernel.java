@@ -8,8 +8,9 @@ import org.apache.flink.table.data.StringData;
  * One view's rows, an event at a time.
  *
  * <p>Input columns, in this order: the key, record_key, letter, event_id, source_partition, source_offset, event_time_ms,
- * ingested_at_ms, then the inputs of all views of the job. Output: the key, {@code outcome} (0 a row, 1 a row of a late event, 2 a
- * duplicate, 3 a dead letter that only passes through), record_key, letter, event_id, source_partition, source_offset,
+ * ingested_at_ms, then the inputs of all views of the job; of events in the order of their times also the watermark that had passed
+ * a late one, or null. Output: the key, {@code outcome} (0 a row, 1 a row of a late event, 2 a
+ * duplicate, 3 a dead letter that only passes through, 4 a late event without a row), record_key, letter, event_id, source_partition, source_offset,
  * event_time_ms, ingested_at_ms, clock_ms, generation, emitted_at_ms, the view's inputs and its features.
  */
 final class Kernel {
@@ -17,10 +18,11 @@ final class Kernel {
     static final int LATE_ROW = 1;
     static final int DUPLICATE = 2;
     static final int LETTER = 3;
+    static final int LATE = 4;
     static final int IN_RECORD_KEY = 1;
     static final int IN_LETTER = 2;
     private static final int IN_EVENT_ID = 3;
-    private static final int IN_EVENT_TIME = 6;
+    static final int IN_EVENT_TIME = 6;
     private static final int LEAD = 8;
     private static final int HEAD = 12;
 
@@ -44,6 +46,19 @@ final class Kernel {
         return output;
     }
 
+    /** Whether an event was late when it came, so that it has no row. */
+    boolean isLate(RowData input) {
+        return spec.isInEventTime && !input.isNullAt(input.getArity() - 1);
+    }
+
+    /** What is noted of an event that was late. */
+    RowData late(RowData input, Object key) {
+        GenericRowData output = new GenericRowData(width);
+        head(output, key, input, input.getString(IN_EVENT_ID), LATE);
+        output.setField(9, input.getLong(input.getArity() - 1));
+        return output;
+    }
+
     /** Folds an event into the state of its key and returns its row; the row lives as long as the input does. */
     RowData fold(KeyState state, RowData input) {
         long eventTime = input.getLong(IN_EVENT_TIME);
@@ -53,28 +68,32 @@ final class Kernel {
         SeenIds.bits(eventId.toBytes(), id);
         boolean jumps = !isFirst && clock - state.clock > spec.retainMs;
         if (!jumps && state.seen.contains(id[0], id[1], clock - spec.dedupMs)) {
-            return head(state, input, eventId, DUPLICATE, eventTime, clock);
+            return head(state, input, eventId, DUPLICATE, clock);
         }
         if (jumps) state.nextGeneration(spec.lanes);
         int outcome = !isFirst && eventTime < state.clock ? LATE_ROW : ROW;
         state.clock = clock;
         state.seen.add(id[0], id[1], clock, clock - spec.dedupMs);
-        GenericRowData output = head(state, input, eventId, outcome, eventTime, clock);
+        GenericRowData output = head(state, input, eventId, outcome, clock);
         current.eventTimeMs = eventTime;
         current.clockMs = clock;
         features(state.lanes, input, output);
         return output;
     }
 
-    private GenericRowData head(KeyState state, RowData input, StringData eventId, int outcome, long eventTime, long clock) {
-        GenericRowData output = new GenericRowData(width);
-        output.setField(0, state.key);
+    private static void head(GenericRowData output, Object key, RowData input, StringData eventId, int outcome) {
+        output.setField(0, key);
         output.setField(1, outcome);
         output.setField(4, eventId);
         output.setField(5, input.getInt(4));
         output.setField(6, input.getLong(5));
-        output.setField(7, eventTime);
+        output.setField(7, input.getLong(IN_EVENT_TIME));
         output.setField(8, input.getLong(7));
+    }
+
+    private GenericRowData head(KeyState state, RowData input, StringData eventId, int outcome, long clock) {
+        GenericRowData output = new GenericRowData(width);
+        head(output, state.key, input, eventId, outcome);
         output.setField(9, clock);
         output.setField(10, state.generation);
         output.setField(11, System.currentTimeMillis());

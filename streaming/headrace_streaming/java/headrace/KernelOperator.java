@@ -79,6 +79,10 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
             if (kernel.spec.passesLetters) output.collect(element.replace(kernel.letter(input)));
             return;
         }
+        if (kernel.isLate(input)) {
+            output.collect(element.replace(kernel.late(input, key.getKey(input))));
+            return;
+        }
         KeyState state = state(input);
         RowData row = kernel.fold(state, input);
         if (!state.isDirty) {

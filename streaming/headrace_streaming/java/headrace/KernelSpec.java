@@ -14,6 +14,9 @@ final class KernelSpec {
 
     final long dedupMs;
     final long retainMs;
+    /** Whether the events of a key come in the order of their times. */
+    final boolean isInEventTime;
+
     final boolean passesLetters;
     /** Where each input stands among the inputs of all views. */
     final int[] positions;
@@ -34,6 +37,7 @@ final class KernelSpec {
         keyType = root.get("key_type").asText();
         dedupMs = root.get("dedup_ms").asLong();
         retainMs = root.get("retain_ms").asLong();
+        isInEventTime = root.get("in_event_time").asBoolean();
         passesLetters = root.get("passes_letters").asBoolean();
         JsonNode inputs = root.get("inputs");
         types = new InputType[inputs.size()];

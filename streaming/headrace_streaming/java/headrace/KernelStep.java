@@ -4,7 +4,10 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.DataStreamUtils;
+import org.apache.flink.streaming.api.datastream.KeyedStream;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.api.Table;
 import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
@@ -13,13 +16,37 @@ import org.apache.flink.table.catalog.ResolvedSchema;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
 import org.apache.flink.table.types.DataType;
+import org.apache.flink.table.types.logical.BigIntType;
 import org.apache.flink.table.types.logical.RowType;
 import org.apache.flink.table.types.utils.DataTypeUtils;
 
-/** Puts the window kernel between two views of a table environment; called by the plan through the gateway to Java. */
+/** Puts what SQL cannot say between two views of a table environment; called by the plan through the gateway to Java. */
 public final class KernelStep {
     /** Views as streams: all kernels of a job read one and the same. */
     private final Map<String, DataStream<RowData>> streams = new HashMap<>();
+    /** Streams whose events stand in the order of their times, key by key. */
+    private final Map<String, KeyedStream<RowData, Object>> ordered = new HashMap<>();
+
+    /**
+     * Makes {@code to} of the view {@code from}: the events of each key in the order of their times. Only kernels read it.
+     *
+     * @param uid Name of the operator's state.
+     */
+    public void order(
+            StreamTableEnvironment tables, String from, String to, String keyType, long latenessMs, long quietMs, String uid) {
+        DataStream<RowData> events = stream(tables, from);
+        RowType type = (RowType) input(tables.from(from).getResolvedSchema()).getLogicalType();
+        List<RowType.RowField> fields = new ArrayList<>(type.getFields());
+        fields.add(new RowType.RowField("_watermark_ms", new BigIntType()));
+        DataStream<RowData> rows = keyed(events, keyType)
+                .transform(
+                        "order " + to,
+                        InternalTypeInfo.of(new RowType(fields)),
+                        new OrderOperator(InternalTypeInfo.of(type).toSerializer(), latenessMs, quietMs))
+                .uid(uid);
+        // Where an event goes on from is where its key belongs: it need not be sent again.
+        ordered.put(to, DataStreamUtils.reinterpretAsKeyedStream(rows, new KeySelector(keyType), keyInfo(keyType)));
+    }
 
     /**
      * Makes the view {@code to} of what the kernel gives for the rows of the view {@code from}.
@@ -27,20 +54,32 @@ public final class KernelStep {
      * @param uid Name of the operator's state.
      */
     public void add(StreamTableEnvironment tables, String from, String to, String specification, String uid) {
-        DataStream<RowData> events = streams.computeIfAbsent(from, name -> {
-            Table table = tables.from(name);
-            return tables.toDataStream(table, input(table.getResolvedSchema()));
-        });
         String keyType = KernelSpec.parse(specification).keyType;
+        KeyedStream<RowData, Object> events = ordered.get(from);
+        if (events == null) events = keyed(stream(tables, from), keyType);
         DataType output = KernelTypes.output(keyType, specification);
-        DataStream<RowData> rows = events.keyBy(
-                        new KeySelector(keyType), InternalTypeInfo.of(KernelTypes.of(keyType).getLogicalType()))
-                .transform(
+        DataStream<RowData> rows = events.transform(
                         "kernel " + to,
                         InternalTypeInfo.of((RowType) output.getLogicalType()),
                         new KernelOperator(specification))
                 .uid(uid);
         tables.createTemporaryView(to, rows);
+    }
+
+    private DataStream<RowData> stream(StreamTableEnvironment tables, String view) {
+        return streams.computeIfAbsent(view, name -> {
+            Table table = tables.from(name);
+            return tables.toDataStream(table, input(table.getResolvedSchema()));
+        });
+    }
+
+    private static KeyedStream<RowData, Object> keyed(DataStream<RowData> events, String keyType) {
+        return events.keyBy(new KeySelector(keyType), keyInfo(keyType));
+    }
+
+    @SuppressWarnings({"unchecked", "rawtypes"}) // The key of a row is whatever its contract says.
+    private static TypeInformation<Object> keyInfo(String keyType) {
+        return (TypeInformation) InternalTypeInfo.of(KernelTypes.of(keyType).getLogicalType());
     }
 
     /** Columns as Flink holds them inside, none of them declared as never null: that would be checked for every row. */

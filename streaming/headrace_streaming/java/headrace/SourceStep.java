@@ -1,6 +1,7 @@
 package headrace;
 
 import java.io.IOException;
+import java.time.Duration;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.connector.kafka.source.KafkaSource;
 import org.apache.flink.connector.kafka.source.KafkaSourceBuilder;
@@ -9,22 +10,38 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.table.api.DataTypes;
+import org.apache.flink.table.api.Schema;
 import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
 import org.apache.flink.table.api.bridge.internal.AbstractStreamTableEnvironmentImpl;
 import org.apache.flink.table.data.RowData;
 
 /** Puts the topic of an event, read by its contract, at the beginning of a table environment; called by the plan. */
 public final class SourceStep {
+    /** SQL lets the watermarks of a stream pass only where a column of its times says so. */
+    private static final Schema WITH_WATERMARKS = Schema.newBuilder()
+            .columnByMetadata("_record_time", DataTypes.TIMESTAMP_LTZ(3), "rowtime")
+            .watermark("_record_time", "SOURCE_WATERMARK()")
+            .build();
+
     /**
      * Makes the view {@code to} of the topic's records, from its beginning or from where the job's state says.
      *
      * @param contract The contract as {@link EventSpec} reads it.
      * @param client Properties of Kafka's client, as a JSON object.
      * @param bounded Whether to read up to the present end and finish.
+     * @param idleMs With watermarks, after what silence a partition no longer holds them back; 0: without watermarks.
      * @param uid Name of the source's state.
      */
     public void add(
-            StreamTableEnvironment tables, String topic, String to, String contract, String client, boolean bounded, String uid)
+            StreamTableEnvironment tables,
+            String topic,
+            String to,
+            String contract,
+            String client,
+            boolean bounded,
+            long idleMs,
+            String uid)
             throws IOException {
         KafkaSourceBuilder<RowData> source = KafkaSource.<RowData>builder()
                 .setTopics(topic)
@@ -34,9 +51,14 @@ public final class SourceStep {
         properties.fieldNames().forEachRemaining(name -> source.setProperty(name, properties.get(name).asText()));
         if (bounded) source.setBounded(OffsetsInitializer.latest());
         StreamExecutionEnvironment environment = ((AbstractStreamTableEnvironmentImpl) tables).execEnv();
-        DataStream<RowData> rows = environment
-                .fromSource(source.build(), WatermarkStrategy.noWatermarks(), "events " + topic)
-                .uid(uid);
-        tables.createTemporaryView(to, rows);
+        DataStream<RowData> rows =
+                environment.fromSource(source.build(), watermarks(idleMs), "events " + topic).uid(uid);
+        if (idleMs == 0) tables.createTemporaryView(to, rows);
+        else tables.createTemporaryView(to, rows, WITH_WATERMARKS);
+    }
+
+    private static WatermarkStrategy<RowData> watermarks(long idleMs) {
+        if (idleMs == 0) return WatermarkStrategy.noWatermarks();
+        return WatermarkStrategy.<RowData>forGenerator(context -> new PartitionTime()).withIdleness(Duration.ofMillis(idleMs));
     }
 }

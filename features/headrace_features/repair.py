@@ -1,0 +1,183 @@
+"""Repair: rows that late events would have changed, computed anew and pushed again with a higher revision.
+
+Only for the order of event times: there a late event has no row, and those after it lack it. The revision of a repaired
+row is the number of late events of its key that were counted in, in the order of their ledger. So a second repair
+without another late event finds nothing to do, and whoever stores rows by (generation, clock, offset, revision) takes
+the newer repair whatever comes first.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import duckdb
+import orjson
+from headrace_ingestion.clock import Clock, SystemClock
+from headrace_ingestion.errors import HeadraceError
+
+from headrace_features.duckdb_compiler import CompiledSql, compile_view
+from headrace_features.duckdb_events import events_of, events_select, rows_of
+from headrace_features.duckdb_ledgers import make_ledgers, stored_columns
+from headrace_features.duckdb_parity import Judged, ends_sql, repairs_sql, streamed_sql
+from headrace_features.duckdb_text import quoted, text
+from headrace_features.duplicates import mark_events
+from headrace_features.view import View
+
+if TYPE_CHECKING:
+    from headrace_lake import Lake
+
+__all__ = ["RepairError", "RepairReport", "Topic", "repair"]
+
+BATCH_ROWS = 2_000
+
+
+class RepairError(HeadraceError):
+    """A view has nothing that a repair could change, or its rows could not be pushed."""
+
+
+class Topic(Protocol):
+    """Where the rows of a view go."""
+
+    def send(self, key: bytes, value: bytes) -> None:
+        """Hand over one record."""
+
+    def flush(self) -> None:
+        """Return when all records are stored.
+
+        Raises:
+            HeadraceError: One of them is not.
+        """
+
+
+@dataclass(slots=True)
+class RepairReport:
+    """What a repair found.
+
+    Attributes:
+        view: Name of the view.
+        declaration: Hash of its declaration.
+        late_events: Late events that count now, those of earlier repairs included.
+        keys: Keys that have one.
+        added: Rows of late events that were not there before.
+        changed: Rows that have other values now.
+        waiting: Late events and rows that wait for events which the lake does not have yet.
+        pushed: Whether the rows were pushed, and not only counted.
+    """
+
+    view: str
+    declaration: str
+    late_events: int = 0
+    keys: int = 0
+    added: int = 0
+    changed: int = 0
+    waiting: int = 0
+    pushed: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """Return the report for people."""
+        done = ("added", "changed") if self.pushed else ("to add", "to change")
+        rows = f"{self.added} rows {done[0]}, {self.changed} {done[1]}"
+        waiting = f"; {self.waiting} wait for events that are not in the lake yet" if self.waiting else ""
+        late = f"{self.late_events} late events of {self.keys} keys"
+        return f"{self.view} (declaration {self.declaration}): {late}, {rows}{waiting}"
+
+
+def repair(lake: Lake, view: View, topic: Topic | None, *, clock: Clock | None = None) -> RepairReport:
+    """Push every row that is not what it would be, had no event come late.
+
+    It may be ended at any moment and run again: what was pushed before is found in the lake, or pushed once more with
+    the same revision, which changes nothing.
+
+    Args:
+        lake: The lake; tables that nobody wrote yet count as empty.
+        view: The view.
+        topic: Where its rows go; None: only count them.
+        clock: The clocks.
+
+    Raises:
+        RepairError: The view is ordered by arrival.
+    """
+    if view.order == "arrival":
+        raise RepairError(
+            f"the view {view.name!r} is ordered by arrival: an event that comes late counts when it comes",
+            {"declared in": view.origin, "order": "arrival"},
+            f"headrace features verify {view.name}",
+        )
+    report = RepairReport(view.name, view.digest, pushed=topic is not None)
+    now_ms = (clock or SystemClock()).now_ms
+    with tempfile.TemporaryDirectory(prefix="headrace-repair-") as spill, lake.connect() as connection:
+        connection.execute(f"SET temp_directory = {text(spill)}")
+        stored = stored_columns(connection, rows_of(view))
+        if not stored or not stored_columns(connection, events_of(view)):
+            return report
+        compiled = _compare(connection, view, stored)
+        _count(connection, report)
+        for record, is_new in _records(connection, view, compiled):
+            report.added += is_new
+            report.changed += not is_new
+            if topic is not None:
+                record["emitted_at_ms"] = now_ms()
+                topic.send(str(record[view.key]).encode(), orjson.dumps(record))
+        if topic is not None:
+            topic.flush()
+    return report
+
+
+def _compare(connection: duckdb.DuckDBPyConnection, view: View, stored: set[str]) -> CompiledSql:
+    """Make the tables `recomputed`, with all late events, and `streamed`, of the keys that have late events."""
+    make_ledgers(connection, view)
+    connection.execute(f"CREATE TEMP TABLE ends AS {ends_sql(view)}")
+    # A late event that the lake does not have yet ends what can be counted in of its key.
+    connection.execute(f"""
+CREATE TEMP TABLE counted AS
+SELECT "_key", min("_number") FILTER (e."_offset" IS NULL) AS first_gone, max("_number") AS last,
+  CAST(COALESCE(first_gone - 1, last) AS BIGINT) AS revision
+FROM late LEFT JOIN {events_of(view)} AS e USING ("_partition", "_offset", "_key") GROUP BY "_key";
+DELETE FROM late USING counted WHERE late."_key" = counted."_key" AND "_number" > revision""")
+    where = '"_key" IN (SELECT "_key" FROM counted WHERE revision > 0)'
+    gone = """("_partition", "_offset") NOT IN
+  (SELECT ("partition", "offset") FROM told_late_events ANTI JOIN late ON "partition" = late."_partition"
+  AND "offset" = late."_offset")"""
+    connection.execute(f"CREATE TEMP TABLE given AS {events_select(view, events_of(view))} WHERE {where} AND {gone}")
+    marks = {"dedup_ms": view.dedup_ms, "retain_ms": view.retain_ms}
+    mark_events(connection, "given", "marked", order=view.order, **marks)
+    connection.execute("CREATE TEMP TABLE accepted AS SELECT * FROM marked WHERE NOT is_duplicate")
+    compiled = compile_view(view, with_bounds=True)
+    connection.execute(f"CREATE TEMP TABLE recomputed AS {compiled.sql}")
+    connection.execute(f"CREATE TEMP TABLE streamed AS {streamed_sql(view, compiled, stored, where)}")
+    connection.execute(f"CREATE TEMP TABLE repairs AS {repairs_sql(Judged(view, compiled))}")
+    return compiled
+
+
+def _count(connection: duckdb.DuckDBPyConnection, report: RepairReport) -> None:
+    (told,) = connection.execute("SELECT count(*) FROM told_late_events").fetchall()[0]
+    (unsettled,) = connection.execute("SELECT count(*) FROM repairs WHERE NOT is_settled").fetchall()[0]
+    report.late_events, report.keys = connection.execute(
+        'SELECT count(*), count(DISTINCT "_key") FROM late'
+    ).fetchall()[0]
+    report.waiting = told - report.late_events + unsettled
+
+
+def _records(
+    connection: duckdb.DuckDBPyConnection, view: View, compiled: CompiledSql
+) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Yield each row as a record of the view's topic, and whether it is new; in the order of the key's events."""
+    names = ", ".join(quoted(name) for name, _ in compiled.columns)
+    query = f"""
+SELECT revision, is_new, {names} FROM repairs JOIN counted ON "_key" = CAST({quoted(view.key)} AS VARCHAR)
+WHERE is_settled AND streamed_revision < revision ORDER BY "_key", "clock_ms", "source_offset\""""
+    for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
+        for row in batch.to_pylist():
+            yield _record(view, row), row["is_new"]
+
+
+def _record(view: View, row: Mapping[str, Any]) -> dict[str, Any]:
+    lead = {"revision": row["revision"], "declaration": view.digest}
+    return {**lead, **{name: value for name, value in row.items() if name not in ("revision", "is_new")}}

@@ -1,0 +1,74 @@
+"""A view in the order of event times on a running stack: kill -9, late events, silence, repair."""
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from e2e_types import kill, until
+from headrace_ingestion import Producer
+
+from headrace.project import Project
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+JOB = "job-ping.device"
+
+
+def test_rows_late_events_and_repairs_survive_a_kill(running: Project) -> None:
+    stop, sent = threading.Event(), []
+    thread = threading.Thread(target=lambda: sent.append(_send_pings(running, stop)))
+    thread.start()
+    try:
+        time.sleep(3)
+        kill(running, JOB)
+        time.sleep(3)
+    finally:
+        stop.set()
+        thread.join()
+    # The last ones have nothing behind them but silence.
+    until(lambda: _rows(running) + _late(running) == sent[0], "each ping has a row or is noted as late")
+    assert _late(running) > 0
+    report = running.features.verify("pings")
+    assert report.passed, report.text()
+
+    repaired = running.features.repair("pings")
+    assert repaired.late_events == _late(running)
+    _until_rows(running, lambda: _rows(running), sent[0])
+    report = running.features.verify("pings")
+    assert report.passed, report.text()
+    assert running.features.repair("pings").changed == 0
+    reconciled = running.features.reconcile("pings", patience_seconds=20)
+    assert reconciled.passed, reconciled.text()
+
+
+def _send_pings(project: Project, stop: threading.Event) -> int:
+    """Send pings, some of which come up to three seconds late, until told to stop; return how many."""
+    chance = random.Random(1)
+    number = 0
+    with Producer(list(project.contracts.values()), project.connection()) as producer:
+        while not stop.wait(0.005):
+            number += 1
+            behind = timedelta(seconds=chance.choice([0, 0, 0, 0.2, 0.9, 1.1, 3]))
+            fields = {"device": f"d{number % 40}", "at": datetime.now(UTC) - behind, "load": float(number % 97)}
+            producer.send("ping", fields, event_id=str(uuid.uuid4()))
+    return number
+
+
+def _count(project: Project, query: str) -> int:
+    return int(project.lake.sql(query).rows[0][0])
+
+
+def _rows(project: Project) -> int:
+    return _count(project, "SELECT count(DISTINCT (source_partition, source_offset)) FROM raw.features_pings")
+
+
+def _late(project: Project) -> int:
+    return _count(project, "SELECT count(*) FROM ops.late_events WHERE view = 'pings'")
+
+
+def _until_rows(project: Project, count: Callable[[], int], wanted: int) -> None:
+    until(lambda: count() == wanted, f"{wanted} rows, late ones included")
