@@ -55,8 +55,8 @@ def compile_view(view: View, *, source: str = "accepted", with_bounds: bool = Fa
     kernel = [f"{kernel_sql(f)} AS {quoted(f.name)}" for f in view.kernel]
     kernel += [f"{bound_sql(f)} AS {_bound(f.name)}" for f in bounded]
     steps = {
-        "event": _select(_event_columns(view), source),
-        "framed": _select([f"*{_finite_inputs(view)}", *frame_columns(view.kernel)], "event"),
+        "event": event_sql(view, source),
+        "framed": _select([f"*{finite_inputs(view)}", *frame_columns(view.kernel)], "event"),
         "kernel": _select(["*", *kernel], "framed") + "\nWINDOW\n  " + lines(window_definitions(view.kernel)),
         "valued": _select(
             [*_envelope(view), *_values(view), *(f"{sql} AS {_bound(name)}" for name, sql in bounds.items())], "kernel"
@@ -68,6 +68,11 @@ def compile_view(view: View, *, source: str = "accepted", with_bounds: bool = Fa
     return CompiledSql(
         f"WITH {with_}\n{_select(shown, 'valued')}", columns, {name: f"_bound_{name}" for name in bounds}
     )
+
+
+def event_sql(view: View, source: str) -> str:
+    """Return the SELECT of what a view reads of its events: columns `_in_<input>`, and `_row`, their order in a key."""
+    return _select(_event_columns(view), source)
 
 
 def _columns(view: View) -> tuple[tuple[str, ColumnType], ...]:
@@ -103,7 +108,8 @@ def _input(entry: Input) -> str:
     return entry.derived.sql["duckdb"] if entry.derived else quoted(f"_f_{entry.name}")
 
 
-def _finite_inputs(view: View) -> str:
+def finite_inputs(view: View) -> str:
+    """Return `REPLACE (…)` for the star of a SELECT over `event_sql`: a derived number that is not finite is null."""
     derived = [quoted(f"_in_{entry.name}") for entry in view.inputs if entry.derived and entry.type == "double"]
     if not derived:
         return ""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from headrace_streaming.plan import Seam
+
+_SEAM = "seam.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,35 @@ class StateFolder:
         """Where a job that is stopped in order writes its state."""
         return self.path / "savepoints"
 
+    @property
+    def seed(self) -> Path:
+        """What a backfill has left for a start without state: `seam.json`, and a folder a view."""
+        return self.path / "seed"
+
+    def write_seam(self, offsets: Mapping[int, int], newest_ms: int) -> None:
+        """Say, at once and for good, that the folders of `seed` are complete.
+
+        Args:
+            offsets: Partition → first offset that the job reads.
+            newest_ms: Newest event time before, in milliseconds since 1970.
+        """
+        unfinished = self.seed / ".seam.json"
+        unfinished.write_text(json.dumps({"offsets": dict(offsets), "newest_ms": newest_ms}))
+        unfinished.replace(self.seed / _SEAM)
+
+    def seam(self, base_uri: str) -> Seam | None:
+        """Return where a start without state goes on from; None: from the beginning of the topic.
+
+        Args:
+            base_uri: This folder as Flink's processes see it.
+        """
+        file = self.seed / _SEAM
+        if not file.is_file():
+            return None
+        found = json.loads(file.read_text())
+        offsets = {int(partition): offset for partition, offset in found["offsets"].items()}
+        return Seam(offsets, found["newest_ms"], f"{base_uri}/{self.seed.name}")
+
     def newest(self) -> Path | None:
         """Return the newest complete checkpoint or savepoint, or None when there is none.
 
@@ -50,3 +85,5 @@ class StateFolder:
         for folder in [*self.checkpoints.glob("*"), *self.savepoints.glob("*")]:
             if keep is None or (folder != keep and folder not in keep.parents):
                 shutil.rmtree(folder, ignore_errors=True)
+        if keep is not None:
+            shutil.rmtree(self.seed, ignore_errors=True)

@@ -134,7 +134,8 @@ def submit(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> JobClien
     _LOG.info("state %s", restore or "empty")
     options = configuration(plan, settings, restore) | {"pipeline.name": str(job_name(plan, kafka, settings))}
     try:
-        client = execute(table_environment(options), plan.steps(kafka)).get_job_client()
+        seam = None if restore else settings.state.seam(settings.base_uri)
+        client = execute(table_environment(options), plan.steps(kafka, seam)).get_job_client()
     except (Py4JJavaError, TableException) as error:
         raise JobError(
             f"the job {plan.group} could not be started: {_first_line(error)}",
@@ -185,13 +186,13 @@ def execute(environment: StreamTableEnvironment, steps: Sequence[Step]) -> Table
         match step:
             case SourceStep():
                 client = json.dumps(step.client)
-                reading = (step.bounded, step.idle_ms, step.uid)
+                reading = (step.bounded, step.idle_ms, json.dumps(dict(step.offsets)), step.uid)
                 source.add(tables, step.topic, step.target, step.contract, client, *reading)
             case OrderStep():
-                waiting = (step.lateness_ms, step.quiet_ms, step.uid)
+                waiting = (step.lateness_ms, step.quiet_ms, step.after_ms, step.uid)
                 kernel.order(tables, step.source, step.target, step.key_type, *waiting)
             case KernelStep():
-                kernel.add(tables, step.source, step.target, step.spec, step.uid)
+                kernel.add(tables, step.source, step.target, step.spec, step.seed, step.uid)
             case statement:
                 environment.execute_sql(statement)
     return environment.execute_sql(insert)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headrace_features.view import ExpressionFeature, Input, View
@@ -52,6 +52,21 @@ class KafkaTables:
 
 
 @dataclass(frozen=True)
+class Seam:
+    """Where a job without state goes on from: behind the events that a backfill has given their rows.
+
+    Attributes:
+        offsets: Partition → first offset that the job reads.
+        newest_ms: Newest event time before, in milliseconds since 1970.
+        folder: URI of the folder with one folder a view of what its kernel needs to go on.
+    """
+
+    offsets: Mapping[int, int]
+    newest_ms: int
+    folder: str
+
+
+@dataclass(frozen=True)
 class SourceStep:
     """A topic of events as a view: each record read by its contract, or its dead letter.
 
@@ -62,6 +77,7 @@ class SourceStep:
         client: Properties of Kafka's client.
         bounded: Whether to read up to the present end and finish.
         idle_ms: With watermarks, after what silence a partition no longer holds them back; 0: without watermarks.
+        offsets: Without state: partition → offset to begin at; others begin at their beginning.
         uid: Name of its state.
     """
 
@@ -71,6 +87,7 @@ class SourceStep:
     client: Mapping[str, str]
     bounded: bool
     idle_ms: int
+    offsets: Mapping[int, int]
     uid: str
 
     @property
@@ -78,9 +95,10 @@ class SourceStep:
         """The step as people read it."""
         end = "its present end" if self.bounded else "no end"
         servers = self.client["bootstrap.servers"]
+        begin = f", from {dict(self.offsets)}" if self.offsets else ""
         watermarks = f", watermarks without partitions silent for {self.idle_ms} ms" if self.idle_ms else ""
         return (
-            f"-- source: {self.topic} at {servers}, to {end}{watermarks} -> {self.target}, state {self.uid}\n"
+            f"-- source: {self.topic} at {servers}, to {end}{begin}{watermarks} -> {self.target}, state {self.uid}\n"
             f"-- {self.contract}"
         )
 
@@ -96,6 +114,7 @@ class OrderStep:
         lateness_ms: How far the watermark has to be past an event.
         quiet_ms: After what silence all that is held goes on.
         uid: Name of its state.
+        after_ms: Without state: events up to this instant have gone on before.
     """
 
     source: str
@@ -104,6 +123,7 @@ class OrderStep:
     lateness_ms: int
     quiet_ms: int
     uid: str
+    after_ms: int = -1
 
     @property
     def text(self) -> str:
@@ -123,12 +143,14 @@ class KernelStep:
         target: The view that it makes.
         spec: What it computes, as JSON.
         uid: Name of its state.
+        seed: Without state: URI of the folder of what it needs to go on; empty: it begins with nothing.
     """
 
     source: str
     target: str
     spec: str
     uid: str
+    seed: str = ""
 
     @property
     def text(self) -> str:
@@ -165,10 +187,20 @@ class JobPlan:
     digest: str
     topics: GroupTopics
 
-    def steps(self, kafka: KafkaTables) -> tuple[Step, ...]:
-        """Return everything that runs, in order; the last one is the INSERT."""
-        read = (_source(self, kafka), _sink(self, kafka), self.inputs)
-        return (*self.functions, *read, *self.orders, *self.kernels, self.insert)
+    def steps(self, kafka: KafkaTables, seam: Seam | None = None) -> tuple[Step, ...]:
+        """Return everything that runs, in order; the last one is the INSERT.
+
+        Args:
+            kafka: Where from and where to.
+            seam: Where a start without state goes on from; None: it begins with the topic.
+        """
+        read = (_source(self, kafka, seam), _sink(self, kafka), self.inputs)
+        if seam is None:
+            return (*self.functions, *read, *self.orders, *self.kernels, self.insert)
+        orders = (replace(order, after_ms=seam.newest_ms) for order in self.orders)
+        seeds = (f"{seam.folder}/{view.name}" for view in self.views)
+        kernels = (replace(kernel, seed=seed) for kernel, seed in zip(self.kernels, seeds, strict=True))
+        return (*self.functions, *read, *orders, *kernels, self.insert)
 
     def statements(self, kafka: KafkaTables) -> tuple[str, ...]:
         """Return the steps as people read them."""
@@ -260,12 +292,14 @@ def _emitted(view: View, topics: GroupTopics) -> str:
     return f"SELECT o.`topic`, o.`key`, o.`value`\nFROM `kernel_{view.name}`, LATERAL TABLE({call}) AS o"
 
 
-def _source(plan: JobPlan, kafka: KafkaTables) -> SourceStep:
+def _source(plan: JobPlan, kafka: KafkaTables, seam: Seam | None) -> SourceStep:
     view = plan.views[0]
     client = {"bootstrap.servers": kafka.bootstrap_servers, "group.id": kafka.group_id, **kafka.properties}
     topic = plan.topics.of_event(view.contract)
     idle_ms = max((order.quiet_ms for order in plan.orders), default=0)
-    return SourceStep(topic, _EVENTS, _contract(view), client, kafka.bounded, idle_ms, f"events-{view.contract.name}")
+    offsets = seam.offsets if seam else {}
+    uid = f"events-{view.contract.name}"
+    return SourceStep(topic, _EVENTS, _contract(view), client, kafka.bounded, idle_ms, offsets, uid)
 
 
 def _sink(plan: JobPlan, kafka: KafkaTables) -> str:

@@ -78,12 +78,14 @@ class Rules:
     expressions: Mapping[str, Expression] = field(default_factory=dict)
     lateness_ms: int | None = None
     """None: by arrival."""
+    seam: int | None = None
+    """Events below this offset are history that a backfill has given its rows: none of them was late."""
 
 
 def reference_rows(rules: Rules, events: Sequence[Event]) -> list[Row]:
     """Return what becomes of each event, in the order of the events."""
     arrived = sorted(events, key=lambda e: e.offset)
-    passed = {} if rules.lateness_ms is None else passed_by(arrived, rules.lateness_ms)
+    passed = {} if rules.lateness_ms is None else passed_by(arrived, rules.lateness_ms, rules.seam or 0)
     by_key: dict[str, list[Event]] = {}
     for event in arrived:
         if event.offset not in passed:
@@ -96,13 +98,20 @@ def reference_rows(rules: Rules, events: Sequence[Event]) -> list[Row]:
     return sorted(rows, key=lambda row: row.event.offset)
 
 
-def passed_by(events: Sequence[Event], lateness_ms: int) -> dict[int, int]:
-    """Return offset → watermark of those that are late (rule 4, one partition): time ≤ the newest before − lateness."""
+def passed_by(events: Sequence[Event], lateness_ms: int, seam: int = 0) -> dict[int, int]:
+    """Return offset → watermark of those that are late (rule 4, one partition): time ≤ the newest before − lateness.
+
+    Behind a seam, all that lies before its newest event has gone on.
+    """
+    history = [event.time_ms for event in events if event.offset < seam]
+    given_on = max(history) if history else None
     newest: int | None = None
     found = {}
-    for event in events:
-        if newest is not None and event.time_ms <= newest - lateness_ms:
-            found[event.offset] = newest
+    for event in events[len(history) :]:
+        passed = [] if newest is None else [newest]
+        passed += [] if given_on is None else [given_on + lateness_ms]
+        if passed and event.time_ms <= max(passed) - lateness_ms:
+            found[event.offset] = max(passed)
         newest = event.time_ms if newest is None else max(newest, event.time_ms)
     return found
 

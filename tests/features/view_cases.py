@@ -13,6 +13,7 @@ import pyarrow as pa
 from headrace_features.duckdb_compiler import CompiledSql, compile_view
 from headrace_features.duplicates import mark_events
 from headrace_features.resolve import load_view
+from headrace_features.seed import write_seed
 from headrace_features.view import View
 from headrace_ingestion.contract import Contract
 from hypothesis import strategies as st
@@ -276,6 +277,7 @@ _STEPS_MS = (
     [0] * 8 + [1, 9, 10, 11] * 2 + [50, 99, 100, 101] * 2 + [999, 1000, 1001, 3000, 3001, 5000, 5001, 60_001]
     + [2_592_000_000, -1, -50, -2000]
 )  # fmt: skip
+_SMALL_STEPS_MS = [0, 0, 0, 1, 9, 10, 11, 50, 99, 100, 101, 999]
 _LONG_AGO_MS = START_MS - 20 * 31_536_000_000
 """A broker takes no record from the future, and many lists last for years."""
 _BEHIND_MS = [0] * 8 + [-1, -50, -99, -100, -101, -1999, -2000, -2001]
@@ -284,20 +286,22 @@ _LONGS = [None, -3, 0, 1, 1, 3, 2**62 - 1, 2**62, 2**62 + 1]
 _STRINGS = [None, "a", "a", "b", "", "ß'\"", "a\u0000b"]
 
 
-def make_events(seed: int, count: int, keys: int) -> list[Event]:
+def make_events(seed: int, count: int, keys: int, *, is_steady: bool = False) -> list[Event]:
     """Return events of a few keys, their offsets interleaved: ties, repeats, late ones, jumps beyond `retain`, nulls.
 
-    Either each key has a time of its own, or all share one, behind which an event may be.
+    Either each key has a time of its own, or all share one, behind which an event may be; a steady time is shared and
+    makes small steps only.
     A smaller count gives the first of the same events, so that hypothesis can shrink.
     """
     random = Random(seed)
     times: dict[str, int] = {}
-    share_a_clock = random.random() < 0.5
+    share_a_clock = random.random() < 0.5 or is_steady
+    steps_ms = _SMALL_STEPS_MS if is_steady else _STEPS_MS
     events: list[Event] = []
     for offset in range(count):
         key = f"k{random.randrange(keys)}"
         clock = "" if share_a_clock else key
-        times[clock] = times.get(clock, START_MS + 3000) + random.choice(_STEPS_MS)
+        times[clock] = times.get(clock, START_MS + 3000) + random.choice(steps_ms)
         time_ms = times[clock] + (random.choice(_BEHIND_MS) if share_a_clock else 0)
         event_id = f"id-{offset}"
         if events and random.random() < 0.15:
@@ -343,7 +347,33 @@ def duckdb_rows(
         events: The events.
         left_out: Offsets of those that were late.
     """
-    table = pa.Table.from_pylist(
+    table = _events_table([event for event in events if event.offset not in left_out])
+    compiled = compile_view(view, with_bounds=True)
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.register("events", table)
+        accept(connection, view)
+        rows = connection.sql(compiled.sql).to_arrow_table().to_pylist()
+        marks = connection.sql("SELECT * FROM marked").to_arrow_table().to_pylist()
+    return compiled, rows, {mark["_offset"]: mark for mark in marks}
+
+
+def seed_of(view: View, events: Sequence[Event], folder: Path) -> None:
+    """Write what a job needs to go on behind these events."""
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.register("events", _events_table(events))
+        accept(connection, view)
+        write_seed(connection, view, folder)
+
+
+def accept(connection: duckdb.DuckDBPyConnection, view: View) -> None:
+    """Make `marked` and `accepted` of the relation `events`."""
+    marks = {"dedup_ms": view.dedup_ms, "retain_ms": view.retain_ms}
+    mark_events(connection, "events", "marked", order=view.order, **marks)
+    connection.execute("CREATE TEMP TABLE accepted AS SELECT * FROM marked WHERE NOT is_duplicate")
+
+
+def _events_table(events: Iterable[Event]) -> pa.Table:
+    return pa.Table.from_pylist(
         [
             {
                 "_key": e.key, "event_id": e.event_id, "_partition": 0, "_offset": e.offset, "event_time_ms": e.time_ms,
@@ -351,15 +381,6 @@ def duckdb_rows(
                 **{f"_f_{name}": value for name, value in e.fields.items()},
             }
             for e in events
-            if e.offset not in left_out
         ],
         schema=_ARROW,
     )  # fmt: skip
-    compiled = compile_view(view, with_bounds=True)
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.register("events", table)
-        mark_events(connection, "events", "marked", dedup_ms=view.dedup_ms, retain_ms=view.retain_ms, order=view.order)
-        connection.execute("CREATE TEMP TABLE accepted AS SELECT * FROM marked WHERE NOT is_duplicate")
-        rows = connection.sql(compiled.sql).to_arrow_table().to_pylist()
-        marks = connection.sql("SELECT * FROM marked").to_arrow_table().to_pylist()
-    return compiled, rows, {mark["_offset"]: mark for mark in marks}

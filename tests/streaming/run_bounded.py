@@ -28,13 +28,17 @@ def main(folder: Path, bootstrap_servers: str, cluster: str, contract_file: Path
     views = [load_view(file, {contract.name: contract}) for file in view_files]
     plan = plan_job(views, GroupTopics(f"{folder.name}."))
     kafka = KafkaTables(bootstrap_servers, group_id=folder.name, transactional_id_prefix=folder.name, bounded=True)
+    state = StateFolder(folder / "state", plan.digest)
+    if (folder / "seed").is_dir():
+        state.path.mkdir(parents=True)
+        (folder / "seed").rename(state.seed)
     jars = (*fetch(["flink"]), functions_jar())
     host, _, port = cluster.partition(":")
     settings = JobSettings(
         jars,
         parallelism=1,
         checkpoint_interval_ms=300,
-        state=StateFolder(folder / "state", plan.digest),
+        state=state,
         cluster=(host, int(port)) if port else None,
     )
     submit(plan, kafka, settings).get_job_execution_result().result()

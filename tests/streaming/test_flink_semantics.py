@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,10 +13,11 @@ import pytest
 from flink_cluster import standalone_cluster
 from headrace_ingestion.codec import compile_encoder
 from headrace_ingestion.contract import contract_as_dict
+from headrace_streaming.checkpoints import StateFolder
 from hypothesis import HealthCheck, Phase, given, settings
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from reference import Event, Rules, reference_rows
-from view_cases import READING, declarations, duckdb_rows, joined, load_declaration, make_events
+from view_cases import READING, declarations, duckdb_rows, joined, load_declaration, make_events, seed_of
 from view_checks import check_values
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -59,9 +61,11 @@ def test_flink_gives_the_rows_of_the_semantics_page(broker: Any, tmp_path: Path)
     _check(broker, tmp_path, _drawn(), _events(EVENT_LISTS))
 
 
-def test_a_cluster_gives_them_too(broker: Any, tmp_path: Path) -> None:
+def test_a_cluster_gives_them_too_behind_the_seam_of_a_backfill(broker: Any, tmp_path: Path) -> None:
+    # Every key has a history behind the seam, and goes on.
+    events = make_events(SEED, 900, 6, is_steady=True)
     with standalone_cluster(tmp_path / "cluster") as rest:
-        _check(broker, tmp_path, _drawn()[:2], _events(3), cluster=rest)
+        _check(broker, tmp_path, _drawn(), events, seam=len(events) * 2 // 3, cluster=rest)
 
 
 def _check(
@@ -69,8 +73,10 @@ def _check(
     tmp_path: Path,
     drawn: list[tuple[dict[str, Any], Rules]],
     events: list[Event],
+    seam: int = 0,
     cluster: str = "",
 ) -> None:
+    drawn = [(declaration, replace(rules, seam=seam)) for declaration, rules in drawn]
     folder = tmp_path / f"semantics-{uuid.uuid4().hex[:8]}"
     folder.mkdir()
     files = _write(folder, [declaration for declaration, _ in drawn])
@@ -84,6 +90,8 @@ def _check(
     for topic in ("events.reading", *topics):
         broker.create_topic(f"{prefix}{topic}")
     _produce(broker.bootstrap_servers, f"{prefix}events.reading", events)
+    if seam:
+        _backfill(folder, [file for file in files[1:]], events[:seam])
     script = str(Path(__file__).with_name("run_bounded.py"))
     command = [sys.executable, script, str(folder), broker.bootstrap_servers, cluster or "none", *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
@@ -91,7 +99,14 @@ def _check(
     records = {topic: _consume(broker.bootstrap_servers, f"{prefix}{topic}") for topic in topics}
     assert records["dead_letters"] == []
     for (declaration, rules), file in zip(drawn, files[1:], strict=True):
-        _check_view(declaration["name"], rules, events, records, file)
+        _check_view(declaration["name"], rules, events, records, file, seam)
+
+
+def _backfill(folder: Path, files: list[Path], history: list[Event]) -> None:
+    """Leave what a job needs that begins behind these events."""
+    for file in files:
+        seed_of(load_declaration(json.loads(file.read_text()), folder), history, folder / "seed" / file.stem)
+    StateFolder(folder, "").write_seam({0: len(history)}, max(event.time_ms for event in history))
 
 
 def _write(folder: Path, declared: list[dict[str, Any]]) -> list[Path]:
@@ -140,9 +155,9 @@ def _consume(bootstrap_servers: str, topic: str) -> list[dict[str, Any]]:
 
 
 def _check_view(
-    name: str, rules: Rules, events: list[Event], records: dict[str, list[dict[str, Any]]], file: Path
+    name: str, rules: Rules, events: list[Event], records: dict[str, list[dict[str, Any]]], file: Path, seam: int
 ) -> None:
-    expected = reference_rows(rules, events)
+    expected = [row for row in reference_rows(rules, events) if row.event.offset >= seam]
     rows = {row["source_offset"]: row for row in records[f"features.{name}"]}
     assert len(rows) == len(records[f"features.{name}"]), "a row came twice"
     noted = {r["offset"]: (r["order"], r["clock_ms"]) for r in records["late_events"] if r["view"] == name}

@@ -1,5 +1,7 @@
 package headrace;
 
+import java.nio.charset.StandardCharsets;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
@@ -81,6 +83,21 @@ final class Kernel {
         return output;
     }
 
+    /** Folds an event that a backfill has given a row; nothing comes of it but state. */
+    void recall(KeyState state, JsonNode event) {
+        long clock = event.get("clock").longValue();
+        state.clock = clock;
+        state.generation = event.get("generation").longValue();
+        SeenIds.bits(event.get("id").textValue().getBytes(StandardCharsets.UTF_8), id);
+        state.seen.add(id[0], id[1], clock, clock - spec.dedupMs);
+        current.eventTimeMs = event.get("at").longValue();
+        current.clockMs = clock;
+        for (int i = 0; i < spec.types.length; i++) take(event.get("i" + i), i);
+        takeHours();
+        for (Lane lane : state.lanes) lane.advance(clock);
+        for (Lane lane : state.lanes) lane.add(current);
+    }
+
     private static void head(GenericRowData output, Object key, RowData input, StringData eventId, int outcome) {
         output.setField(0, key);
         output.setField(1, outcome);
@@ -106,9 +123,7 @@ final class Kernel {
             current.isNull[i] = value == null;
             if (value != null) output.setField(HEAD + i, value);
         }
-        for (int h = 0; h < spec.hoursOfWeek.length; h++) {
-            current.numbers[spec.types.length + h] = spec.hoursOfWeek[h].hourOfWeek(current.eventTimeMs);
-        }
+        takeHours();
         for (Lane lane : lanes) lane.advance(current.clockMs);
         evaluate(lanes, output, true);
         for (Lane lane : lanes) lane.add(current);
@@ -119,6 +134,30 @@ final class Kernel {
         int to = HEAD + spec.types.length;
         for (int f = 0; f < spec.features.length; f++) {
             if (spec.features[f].excludeCurrent == before) output.setField(to + f, spec.features[f].value(lanes, current));
+        }
+    }
+
+    private void takeHours() {
+        for (int h = 0; h < spec.hoursOfWeek.length; h++) {
+            current.numbers[spec.types.length + h] = spec.hoursOfWeek[h].hourOfWeek(current.eventTimeMs);
+        }
+    }
+
+    private void take(JsonNode value, int i) {
+        current.isNull[i] = value.isNull();
+        if (value.isNull()) return;
+        switch (spec.types[i]) {
+            case STRING:
+                current.texts[i] = value.textValue();
+                return;
+            case DOUBLE:
+                current.numbers[i] = Double.doubleToRawLongBits(value.doubleValue() + 0.0);
+                return;
+            case BOOL:
+                current.numbers[i] = value.booleanValue() ? 1 : 0;
+                return;
+            default:
+                current.numbers[i] = value.longValue();
         }
     }
 

@@ -9,8 +9,12 @@ import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeutils.base.LongSerializer;
 import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
+import org.apache.flink.runtime.state.CheckpointableKeyedStateBackend;
+import org.apache.flink.runtime.state.KeyGroupRangeAssignment;
+import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.runtime.state.internal.InternalValueState;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
@@ -32,7 +36,10 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     private static final int COUNT_EVERY = 8;
 
     private final String specification;
+    /** Folder of the {@link Seed} for a start without state, as a URI; empty: there is none. */
+    private final String seed;
 
+    private transient boolean isRestored;
     private transient Kernel kernel;
     private transient KeySelector key;
     private transient Pieces pieces;
@@ -42,8 +49,15 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     private transient long bytes;
     private transient long mostBytes;
 
-    public KernelOperator(String specification) {
+    public KernelOperator(String specification, String seed) {
         this.specification = specification;
+        this.seed = seed;
+    }
+
+    @Override
+    public void initializeState(StateInitializationContext context) throws Exception {
+        super.initializeState(context);
+        isRestored = context.isRestored();
     }
 
     @Override
@@ -61,6 +75,34 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
         dirty = new ArrayList<>();
         int copies = getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks();
         mostBytes = (long) (Runtime.getRuntime().maxMemory() * SHARE_OF_HEAP / copies);
+        if (!isRestored && !seed.isEmpty()) recall();
+    }
+
+    /** Puts what a backfill has left of the keys of this copy into Flink's state; they come to memory when they are used. */
+    private void recall() throws Exception {
+        CheckpointableKeyedStateBackend<Object> backend = (CheckpointableKeyedStateBackend<Object>) getKeyedStateBackend();
+        int groups = getRuntimeContext().getTaskInfo().getMaxNumberOfParallelSubtasks();
+        new Seed(seed, kernel.spec.keyType).read(new Seed.Reader() {
+            private KeyState state;
+
+            @Override
+            public boolean begin(Object own) {
+                if (!backend.getKeyGroupRange().contains(KeyGroupRangeAssignment.assignToKeyGroup(own, groups))) return false;
+                state = new KeyState(own, kernel.spec.lanes);
+                return true;
+            }
+
+            @Override
+            public void event(JsonNode event) {
+                kernel.recall(state, event);
+            }
+
+            @Override
+            public void end() throws Exception {
+                setCurrentKey(state.key);
+                state.store(pieces, buffer);
+            }
+        });
     }
 
     /** The key is only set where state is read or written. */

@@ -30,10 +30,18 @@ public final class KernelStep {
     /**
      * Makes {@code to} of the view {@code from}: the events of each key in the order of their times. Only kernels read it.
      *
+     * @param afterMs For a start without state: all events up to this instant have gone on before.
      * @param uid Name of the operator's state.
      */
     public void order(
-            StreamTableEnvironment tables, String from, String to, String keyType, long latenessMs, long quietMs, String uid) {
+            StreamTableEnvironment tables,
+            String from,
+            String to,
+            String keyType,
+            long latenessMs,
+            long quietMs,
+            long afterMs,
+            String uid) {
         DataStream<RowData> events = stream(tables, from);
         RowType type = (RowType) input(tables.from(from).getResolvedSchema()).getLogicalType();
         List<RowType.RowField> fields = new ArrayList<>(type.getFields());
@@ -42,7 +50,7 @@ public final class KernelStep {
                 .transform(
                         "order " + to,
                         InternalTypeInfo.of(new RowType(fields)),
-                        new OrderOperator(InternalTypeInfo.of(type).toSerializer(), latenessMs, quietMs))
+                        new OrderOperator(InternalTypeInfo.of(type).toSerializer(), latenessMs, quietMs, afterMs))
                 .uid(uid);
         // Where an event goes on from is where its key belongs: it need not be sent again.
         ordered.put(to, DataStreamUtils.reinterpretAsKeyedStream(rows, new KeySelector(keyType), keyInfo(keyType)));
@@ -51,9 +59,10 @@ public final class KernelStep {
     /**
      * Makes the view {@code to} of what the kernel gives for the rows of the view {@code from}.
      *
+     * @param seed Folder of the {@link Seed} for a start without state, as a URI; empty: there is none.
      * @param uid Name of the operator's state.
      */
-    public void add(StreamTableEnvironment tables, String from, String to, String specification, String uid) {
+    public void add(StreamTableEnvironment tables, String from, String to, String specification, String seed, String uid) {
         String keyType = KernelSpec.parse(specification).keyType;
         KeyedStream<RowData, Object> events = ordered.get(from);
         if (events == null) events = keyed(stream(tables, from), keyType);
@@ -61,7 +70,7 @@ public final class KernelStep {
         DataStream<RowData> rows = events.transform(
                         "kernel " + to,
                         InternalTypeInfo.of((RowType) output.getLogicalType()),
-                        new KernelOperator(specification))
+                        new KernelOperator(specification, seed))
                 .uid(uid);
         tables.createTemporaryView(to, rows);
     }

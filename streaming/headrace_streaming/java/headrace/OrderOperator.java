@@ -43,6 +43,7 @@ public final class OrderOperator extends AbstractStreamOperator<RowData>
     private final TypeSerializer<RowData> serializer;
     private final long latenessMs;
     private final long quietMs;
+    private final long afterMs;
 
     private transient MapState<Long, List<RowData>> held;
     private transient InternalTimerService<VoidNamespace> timers;
@@ -58,10 +59,12 @@ public final class OrderOperator extends AbstractStreamOperator<RowData>
     private transient GenericRowData tail;
     private transient StreamRecord<RowData> record;
 
-    OrderOperator(TypeSerializer<RowData> serializer, long latenessMs, long quietMs) {
+    /** @param afterMs For a start without state: all events up to this instant have gone on before. */
+    OrderOperator(TypeSerializer<RowData> serializer, long latenessMs, long quietMs, long afterMs) {
         this.serializer = serializer;
         this.latenessMs = latenessMs;
         this.quietMs = quietMs;
+        this.afterMs = afterMs;
     }
 
     @Override
@@ -70,7 +73,7 @@ public final class OrderOperator extends AbstractStreamOperator<RowData>
         // Watermarks begin anew after a restart; how far each copy had come is told to all, as keys may have moved between them.
         frontiers = context.getOperatorStateStore()
                 .getUnionListState(new ListStateDescriptor<>("frontier", LongSerializer.INSTANCE));
-        frontier = Long.MIN_VALUE;
+        frontier = context.isRestored() ? Long.MIN_VALUE : afterMs;
         for (long one : frontiers.get()) frontier = Math.max(frontier, one);
         isRestored = context.isRestored();
     }

@@ -2,6 +2,8 @@ package headrace;
 
 import java.io.IOException;
 import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.connector.kafka.source.KafkaSource;
 import org.apache.flink.connector.kafka.source.KafkaSourceBuilder;
@@ -25,12 +27,13 @@ public final class SourceStep {
             .build();
 
     /**
-     * Makes the view {@code to} of the topic's records, from its beginning or from where the job's state says.
+     * Makes the view {@code to} of the topic's records, from where the job's state says.
      *
      * @param contract The contract as {@link EventSpec} reads it.
      * @param client Properties of Kafka's client, as a JSON object.
      * @param bounded Whether to read up to the present end and finish.
      * @param idleMs With watermarks, after what silence a partition no longer holds them back; 0: without watermarks.
+     * @param offsets For a start without state: partition → offset to begin at, as a JSON object; others begin at their beginning.
      * @param uid Name of the source's state.
      */
     public void add(
@@ -41,11 +44,12 @@ public final class SourceStep {
             String client,
             boolean bounded,
             long idleMs,
+            String offsets,
             String uid)
             throws IOException {
         KafkaSourceBuilder<RowData> source = KafkaSource.<RowData>builder()
                 .setTopics(topic)
-                .setStartingOffsets(OffsetsInitializer.earliest())
+                .setStartingOffsets(beginning(offsets))
                 .setDeserializer(new EventDeserializer(contract));
         JsonNode properties = new ObjectMapper().readTree(client);
         properties.fieldNames().forEachRemaining(name -> source.setProperty(name, properties.get(name).asText()));
@@ -55,6 +59,15 @@ public final class SourceStep {
                 environment.fromSource(source.build(), watermarks(idleMs), "events " + topic).uid(uid);
         if (idleMs == 0) tables.createTemporaryView(to, rows);
         else tables.createTemporaryView(to, rows, WITH_WATERMARKS);
+    }
+
+    private static Beginning beginning(String offsets) throws IOException {
+        Map<Integer, Long> found = new HashMap<>();
+        new ObjectMapper()
+                .readTree(offsets)
+                .properties()
+                .forEach(one -> found.put(Integer.parseInt(one.getKey()), one.getValue().longValue()));
+        return new Beginning(found);
     }
 
     private static WatermarkStrategy<RowData> watermarks(long idleMs) {
