@@ -10,6 +10,8 @@ from headrace_features.view import View
 from headrace_ingestion.errors import HeadraceError, closest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
     from feast import FeatureStore
     from headrace_features.online.lookup import OnlineValues
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from headrace_features.repair import RepairReport
     from headrace_features.verify import ParityReport
 
+    from headrace.backfill import BackfillReport
     from headrace.project import Project
     from headrace.view_report import ListedView, ViewReport
 
@@ -129,6 +132,24 @@ class Features:
             return reconcile(
                 self._project.lake, store, view, mend=mend, most_differences=limit, patience_seconds=patience_seconds
             )
+
+    def backfill(self, name: str, *, say: Callable[[str], None] = lambda line: None) -> BackfillReport:
+        """Compute the past of a view, and of those in the same job, from the lake; the job goes on behind it.
+
+        For a declaration that was changed while the stack runs: its processes read it anew.
+
+        Args:
+            name: The view.
+            say: Called with lines about the progress.
+
+        Raises:
+            UnknownViewError: There is no such view.
+            NotRunningError: The stack of this project is down.
+            BackfillError: The past of the present declaration is complete.
+        """
+        from headrace.backfill import backfill_running
+
+        return backfill_running(self._project, self._project.plans[self.view(name).group], say=say)
 
     def repair(self, name: str, *, dry_run: bool = False) -> RepairReport:
         """Push every row of a view, ordered by event time, that is not what it would be, had no event come late.

@@ -214,6 +214,22 @@ def reconcile(call: Invocation, view: str | None, mend: bool, limit: int, patien
 
 
 @group.command()
+@click.argument("view")
+@common_options
+def backfill(call: Invocation, view: str) -> None:
+    """Compute the past of a changed view from the lake; its job goes on behind it without reading the topic again.
+
+    The views of the same job come along. The stack runs on; what reads the declaration is started again.
+    """
+    report = call.project.features.backfill(view, say=lambda line: click.echo(line, err=True))
+    if call.output.is_json:
+        call.output.data(report.as_dict(), "")
+        return
+    rows = [(name, done.rows, done.ledger_entries, done.seeds) for name, done in report.views.items()]
+    call.output.table(("view", "rows added", "ledger entries", "events to go on from"), rows)
+
+
+@group.command()
 @click.argument("view", required=False)
 @click.option("--dry-run", is_flag=True, help="Only count the rows; then nothing needs to run.")
 @common_options

@@ -4,10 +4,12 @@ import os
 import sys
 from argparse import ArgumentParser
 
+from headrace_ingestion.errors import HeadraceError
 from headrace_streaming.job import JobSettings, run
 from headrace_streaming.plan import JobPlan, KafkaTables
 
 from headrace import topics
+from headrace.backfill import backfill, bring_online, has_past
 from headrace.flink import flink_environment, functions_jar, job_state, kafka_properties
 from headrace.project import Project
 from headrace.stack.jars import fetch
@@ -22,14 +24,27 @@ def body(worker: Worker) -> None:
     made = topics.make_topics(project)
     if made:
         worker.log.info("made topics %s", ", ".join(made))
+    settings = job_settings(project, plan)
+    if settings.state.newest() is None and settings.state.seam(settings.base_uri) is None and has_past(project, plan):
+        worker.log.info("no state of this plan, but rows of its views: computing their past from the lake")
+        backfill(project, plan, settings.state, say=worker.log.info)
+        _bring_online(worker, plan)
     os.environ.update(flink_environment(project, worker.name))
     run(
         plan,
         kafka_tables(project, plan),
-        job_settings(project, plan),
+        settings,
         stop=worker.stop,
         on_ready=lambda facts: worker.ready(**facts),
     )
+
+
+def _bring_online(worker: Worker, plan: JobPlan) -> None:
+    try:
+        worker.log.info("%d keys brought online", bring_online(worker.project, plan))
+    except HeadraceError as error:
+        # The job does not need the store; `features reconcile --mend` does the same later.
+        worker.log.warning("the online store was not brought up to date: %s", error)
 
 
 def kafka_tables(project: Project, plan: JobPlan) -> KafkaTables:

@@ -86,11 +86,29 @@ def commit(
         except (DeltaError, OSError) as error:
             raise write_error(spec, folder, error) from error
         return Committed(handle.version(), new.num_rows, rows.num_rows - new.num_rows)
-    raise LakeWriteError(
-        f"table {spec.full_name} was changed by others during {ATTEMPTS} attempts to write it",
-        {"folder": str(folder), "expected": "one writer per lake"},
-        "headrace status",
-    )
+    raise _contended(spec, folder)
+
+
+def append_rows(lake: Path, spec: TableSpec, rows: pa.Table) -> None:
+    """Append rows that come from no topic, in one commit; recorded offsets stay.
+
+    Who calls it sees to it that they are not there yet.
+
+    Raises:
+        LakeWriteError: The rows could not be stored; the same call may succeed later.
+        LakeError: The table has other columns than declared.
+    """
+    folder = table_folder(lake, spec.schema, spec.name)
+    for _ in range(ATTEMPTS):
+        handle = open_for_append(lake, spec)
+        try:
+            append(handle, rows, {})
+        except CommitFailedError:
+            continue
+        except (DeltaError, OSError) as error:
+            raise write_error(spec, folder, error) from error
+        return
+    raise _contended(spec, folder)
 
 
 def append(handle: DeltaTable, rows: pa.Table, offsets: Mapping[str, int]) -> None:
@@ -117,3 +135,11 @@ def _in_stored_columns(rows: pa.Table, stored: pa.Schema) -> pa.Table:
         rows.column(field.name) if field.name in names else pa.nulls(rows.num_rows, field.type) for field in stored
     ]
     return pa.table(columns, names=stored.names)
+
+
+def _contended(spec: TableSpec, folder: Path) -> LakeWriteError:
+    return LakeWriteError(
+        f"table {spec.full_name} was changed by others during {ATTEMPTS} attempts to write it",
+        {"folder": str(folder), "expected": "one writer per lake"},
+        "headrace status",
+    )

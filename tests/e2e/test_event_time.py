@@ -1,4 +1,4 @@
-"""A view in the order of event times on a running stack: kill -9, late events, silence, repair."""
+"""A view in the order of event times on a running stack: kill -9, late events, silence, repair, another declaration."""
 
 import random
 import threading
@@ -11,6 +11,8 @@ import pytest
 from e2e_types import kill, until
 from headrace_ingestion import Producer
 
+import headrace
+from headrace.backfill import BackfillError
 from headrace.project import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -43,6 +45,29 @@ def test_rows_late_events_and_repairs_survive_a_kill(running: Project) -> None:
     assert running.features.repair("pings").changed == 0
     reconciled = running.features.reconcile("pings", patience_seconds=20)
     assert reconciled.passed, reconciled.text()
+
+
+def test_a_changed_view_goes_on_behind_its_past(running: Project) -> None:
+    file = running.folder / "features" / "pings.yaml"
+    file.write_text(f"{file.read_text()}description: also the largest\n".replace("sum, last]", "sum, last, max]"))
+    changed = headrace.open(running.folder)
+    events = _count(changed, "SELECT count(*) FROM events.ping")
+    report = changed.features.backfill("pings")
+    assert report.views["pings"].rows == events
+    stop = threading.Event()
+    threading.Timer(1, stop.set).start()
+    sent = _send_pings(changed, stop)
+    declared = f"declaration = '{changed.views['pings'].digest}'"
+    rows = f"SELECT count(*) FROM raw.features_pings WHERE {declared}"
+    late = f"SELECT count(*) FROM ops.late_events WHERE {declared}"
+    until(lambda: _count(changed, rows) + _count(changed, late) == events + sent, "each new ping has its row")
+    verified = changed.features.verify("pings")
+    assert verified.passed, verified.text()
+    assert verified.rows == _count(changed, rows) > events
+    reconciled = changed.features.reconcile("pings", patience_seconds=20)
+    assert reconciled.passed, reconciled.text()
+    with pytest.raises(BackfillError, match="has state of this declaration: its past is complete"):
+        changed.features.backfill("pings")
 
 
 def _send_pings(project: Project, stop: threading.Event) -> int:

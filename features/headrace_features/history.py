@@ -1,0 +1,161 @@
+"""The past of a view: rows and ledger entries that the lake lacks for its events, and what a job needs to go on.
+
+For a declaration that is new, and for a job that has lost its state: DuckDB computes what the job would have given for
+the events up to a seam, and the job gives what comes behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+import pyarrow as pa
+
+from headrace_features.duckdb_compiler import compile_view
+from headrace_features.duckdb_events import events_of, events_select, rows_of
+from headrace_features.duckdb_ledgers import LEDGERS, in_time_sql, make_ledgers, stored_columns
+from headrace_features.duckdb_text import lines, quoted, text
+from headrace_features.duplicates import mark_events
+from headrace_features.seed import write_seed
+from headrace_features.view import View
+
+BUCKET_ROWS = 2_000_000
+"""Events that are held at a time; more are taken in shares of the keys."""
+_BATCH_ROWS = 200_000
+
+Place = Literal["features", "late_events", "duplicates"]
+Store = Callable[[Place, pa.Table], None]
+"""Takes rows of the view's table, or of one of the ledgers, under the names of its columns."""
+
+
+@dataclass(slots=True)
+class Filled:
+    """What a backfill has added for one view.
+
+    Attributes:
+        rows: Rows.
+        ledger_entries: Entries of the ledgers of late events and duplicates.
+        seeds: Events that the job begins with.
+    """
+
+    rows: int = 0
+    ledger_entries: int = 0
+    seeds: int = 0
+
+
+def seam_of(connection: duckdb.DuckDBPyConnection, view: View) -> tuple[dict[int, int], int]:
+    """Return partition → the offset behind the last event in the lake, and the newest event time in milliseconds."""
+    found = connection.execute(
+        f'SELECT "_partition", max("_offset") + 1, max(epoch_ms({quoted(view.contract.time)}))'
+        f" FROM {events_of(view)} GROUP BY ALL"
+    ).fetchall()
+    return {partition: offset for partition, offset, _ in found}, max((newest for *_, newest in found), default=-1)
+
+
+def fill(
+    connection: duckdb.DuckDBPyConnection,
+    view: View,
+    seed: Path,
+    store: Store,
+    *,
+    now_ms: int,
+    bucket_rows: int = BUCKET_ROWS,
+    report: Callable[[float], None] = lambda share: None,
+) -> Filled:
+    """Store what the lake lacks of a view's past and write its seed.
+
+    Args:
+        connection: Of the lake, as of the seam.
+        view: The view.
+        seed: Folder for the files of the seed.
+        store: Where rows and ledger entries go.
+        now_ms: Time of day at which they are made, in milliseconds since 1970.
+        bucket_rows: Most events that are held at a time (approximately: a key is never divided).
+        report: Called with the share that is done, 0 to 1.
+    """
+    filled = Filled()
+    make_ledgers(connection, view)
+    stored = stored_columns(connection, rows_of(view))
+    (events,) = connection.execute(f"SELECT count(*) FROM {events_of(view)}").fetchall()[0]
+    buckets = max(1, -(-events // bucket_rows))
+    for bucket in range(buckets):
+        share = f'hash("_key") % {buckets} = {bucket}'
+        _recompute(connection, view, f"{share} AND {in_time_sql(view)}")
+        for rows in _tables(connection, _rows_sql(view, now_ms, has_rows=bool(stored))):
+            store("features", rows)
+            filled.rows += rows.num_rows
+        for ledger in LEDGERS:
+            for entries in _tables(connection, _ledger_sql(view, ledger, now_ms)):
+                store("late_events" if ledger == "late_events" else "duplicates", entries)
+                filled.ledger_entries += entries.num_rows
+        filled.seeds += write_seed(connection, view, seed, bucket)
+        report((bucket + 1) / buckets)
+    return filled
+
+
+def _recompute(connection: duckdb.DuckDBPyConnection, view: View, where: str) -> None:
+    _table(connection, "bucket_events", f"{events_select(view, events_of(view))}\nWHERE {where}")
+    marks = {"dedup_ms": view.dedup_ms, "retain_ms": view.retain_ms}
+    mark_events(connection, "bucket_events", "marked", order=view.order, **marks)
+    _table(connection, "accepted", "SELECT * FROM marked WHERE NOT is_duplicate")
+    _table(connection, "recomputed", compile_view(view).sql)
+
+
+def _table(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {select}")
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, select: str) -> Iterator[pa.Table]:
+    for batch in connection.sql(select).to_arrow_reader(_BATCH_ROWS):
+        if batch.num_rows:
+            yield pa.Table.from_batches([batch])
+
+
+def _rows_sql(view: View, now_ms: int, *, has_rows: bool) -> str:
+    place = '("source_partition", "source_offset")'
+    there = f'SELECT {place} FROM {rows_of(view)} WHERE "declaration" = {text(view.digest)}'
+    columns = [
+        '"event_id"',
+        quoted(view.key),
+        *_instants("event_time", "clock", "ingested_at"),
+        *('"generation"', '"source_partition"', '"source_offset"'),
+        "0 AS revision",
+        f"{text(view.digest)} AS declaration",
+        f"{_instant(str(now_ms))} AS emitted_at",
+        *(quoted(column.name) for column in view.columns),
+        *_from_no_topic(f"CAST({quoted(view.key)} AS VARCHAR)", now_ms),
+    ]
+    lacking = f"WHERE {place} NOT IN ({there})" if has_rows else ""
+    return f"SELECT\n  {lines(columns)}\nFROM recomputed {lacking}"
+
+
+def _ledger_sql(view: View, ledger: str, now_ms: int) -> str:
+    columns = [
+        f"{text(view.name)} AS view",
+        f"{text(view.contract.name)} AS event",
+        *('"event_id"', '"_key" AS "key"', '"_partition" AS "partition"', '"_offset" AS "offset"'),
+        *_instants("event_time", "clock"),
+        f"{text(view.digest)} AS declaration",
+        *([f'{text(view.order)} AS "order"'] if ledger == "late_events" else []),
+        *_from_no_topic('"_key"', now_ms),
+    ]
+    return f"""SELECT
+  {lines(columns)}
+FROM marked AS m WHERE {LEDGERS[ledger]} AND NOT EXISTS (FROM told_{ledger} AS t WHERE t."event_id" = m."event_id"
+  AND t."partition" = m."_partition" AND t."offset" = m."_offset")"""
+
+
+def _from_no_topic(key: str, now_ms: int) -> list[str]:
+    now = _instant(str(now_ms))
+    return ["NULL::INTEGER AS _partition", "NULL::BIGINT AS _offset", f"{key} AS _key", f"{now} AS _recorded_at"]
+
+
+def _instant(ms: str) -> str:
+    return f"make_timestamptz({ms} * 1000)"
+
+
+def _instants(*names: str) -> list[str]:
+    return [f"{_instant(quoted(f'{name}_ms'))} AS {name}" for name in names]

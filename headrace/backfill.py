@@ -1,0 +1,241 @@
+"""Backfill of a feature job: DuckDB computes its past from the lake and seeds its state, so that it goes on there.
+
+The seam is the last event that the lake has. Up to it the lake gets every row and ledger entry that it lacks; the job,
+which must not run meanwhile, begins behind it with what its windows held there.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from headrace_features.history import Filled, Place, fill, seam_of
+from headrace_ingestion.errors import HeadraceError
+from headrace_lake.commit import append_rows
+from headrace_lake.schemas import arrow_schema
+from headrace_lake.tables import TableSpec
+from headrace_lake.unread import unread_values
+from headrace_streaming.checkpoints import StateFolder
+from headrace_streaming.plan import JobPlan
+
+from headrace.stack.errors import NotRunningError
+from headrace.stack.state import running_state
+from headrace.tables import lake_path, project_tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from headrace_features.view import View
+
+    from headrace.project import Project
+
+_LOG = logging.getLogger(__name__)
+_WAIT_SECONDS = 120.0
+_LOOK_SECONDS = 1.0
+_HOLD_SECONDS = 180.0
+_READ_DECLARATIONS = ("lake-writer", "online-writer", "scorer-")
+"""Processes that have to read a changed declaration anew."""
+
+Say = Callable[[str], None]
+"""Called with a line about the progress."""
+
+
+class BackfillError(HeadraceError):
+    """A job cannot be backfilled."""
+
+
+@dataclass
+class BackfillReport:
+    """What a backfill has done.
+
+    Attributes:
+        job: Name of the job.
+        offsets: Partition → offset at which the job begins.
+        views: View → what was added for it.
+    """
+
+    job: str
+    offsets: dict[int, int] = field(default_factory=dict)
+    views: dict[str, Filled] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return asdict(self)
+
+
+def has_past(project: Project, plan: JobPlan) -> bool:
+    """Return whether the lake holds rows of one of the job's views, of whatever declaration."""
+    rows = {f"features.{view.name}" for view in plan.views}
+    return any(table.name in rows and table.rows for table in project.lake.tables())
+
+
+def backfill(
+    project: Project,
+    plan: JobPlan,
+    state: StateFolder,
+    *,
+    say: Say = _LOG.info,
+    wait_seconds: float = _WAIT_SECONDS,
+) -> BackfillReport:
+    """Fill the past of the job's views and seed its state. It may be ended at any moment and run again.
+
+    Args:
+        project: The project.
+        plan: The job; it must not run.
+        state: Where its state is.
+        say: Called with lines about the progress.
+        wait_seconds: How long the lake writer may take to store what the job has written before.
+
+    Raises:
+        BackfillError: The job has state of this plan, or the lake lacks rows that were written before.
+    """
+    _check_is_new(plan, state)
+    _wait_for_the_lake(project, plan, say, wait_seconds)
+    shutil.rmtree(state.seed, ignore_errors=True)
+    report = BackfillReport(plan.group)
+    with tempfile.TemporaryDirectory(prefix="headrace-backfill-") as spill, project.lake.connect() as connection:
+        connection.execute(f"SET temp_directory = '{spill}'; SET TimeZone = 'UTC'")
+        report.offsets, newest_ms = seam_of(connection, plan.views[0])
+        for view in plan.views:
+            say(f"computing the past of {view.name}")
+            now_ms = time.time_ns() // 1_000_000
+            store = _store(project, view)
+            report.views[view.name] = fill(connection, view, state.seed / view.name, store, now_ms=now_ms)
+            done = report.views[view.name]
+            added = f"{done.rows} rows, {done.ledger_entries} ledger entries"
+            say(f"{view.name}: {added}, {done.seeds} events to go on from")
+    state.write_seam(report.offsets, newest_ms)
+    return report
+
+
+def backfill_running(project: Project, plan: JobPlan, *, say: Say) -> BackfillReport:
+    """Backfill a job of a stack that runs; then its processes go on with the declarations as they are now.
+
+    Raises:
+        NotRunningError: The stack is down, or runs no such job.
+        BackfillError: See `backfill`.
+        ProcessFailedError: A process was not stopped or started in time.
+    """
+    from headrace.flink import functions_jar, job_state
+    from headrace.stack.hold import hold
+
+    state, _ = job_state(project, plan, functions_jar())
+    _check_is_new(plan, state)
+    job, folders = f"job-{plan.group}", project.folders
+    others = [name for name in _processes(project, job) if name.startswith(_READ_DECLARATIONS)]
+    say(f"stopping {job}")
+    hold(folders, [job], held=True, timeout_seconds=_HOLD_SECONDS)
+    try:
+        report = backfill(project, plan, state, say=say)
+        say(f"starting {job} again, with what writes its rows")
+        hold(folders, others, held=True, timeout_seconds=_HOLD_SECONDS)
+    finally:
+        hold(folders, [*others, job], held=False, timeout_seconds=_HOLD_SECONDS)
+    bring_online(project, plan)
+    return report
+
+
+def _processes(project: Project, job: str) -> list[str]:
+    running = running_state(project.folders)
+    names = [process.name for process in running.processes] if running else []
+    if job not in names:
+        raise NotRunningError(
+            f"the stack of this project runs no {job}",
+            {"runs": ", ".join(names) or "nothing", "where": str(project.folder)},
+            "headrace down; headrace up --detach" if names else "headrace up --detach",
+        )
+    return names
+
+
+def _check_is_new(plan: JobPlan, state: StateFolder) -> None:
+    newest = state.newest()
+    if newest is not None:
+        raise BackfillError(
+            f"the job {plan.group} has state of this declaration: its past is complete",
+            {"views": ", ".join(view.name for view in plan.views), "state": str(newest)},
+            f"headrace features verify {plan.views[0].name}",
+        )
+
+
+def bring_online(project: Project, plan: JobPlan) -> int:
+    """Put the newest row of each key into the online store, and return how many keys had none or another one.
+
+    Raises:
+        OnlineStoreUnavailableError: The store does not answer.
+    """
+    return sum(
+        project.features.reconcile(view.name, mend=True, limit=0, patience_seconds=0).mended or 0 for view in plan.views
+    )
+
+
+def _store(project: Project, view: View) -> Callable[[Place, pa.Table], None]:
+    tables = {spec.full_name: spec for spec in project_tables(project)}
+
+    def store(place: Place, rows: pa.Table) -> None:
+        spec = tables[f"features.{view.name}" if place == "features" else f"ops.{place}"]
+        schema = arrow_schema(spec)
+        append_rows(lake_path(project), spec, rows.select(schema.names).cast(schema))
+
+    return store
+
+
+def _wait_for_the_lake(project: Project, plan: JobPlan, say: Say, wait_seconds: float) -> None:
+    """Return when the lake has every row that the job wrote, and every event that it had read then.
+
+    Raises:
+        BackfillError: That took too long.
+    """
+    deadline = time.monotonic() + wait_seconds
+    is_said = False
+    while (lacking := _lacking(project, plan)) is not None:
+        if time.monotonic() > deadline:
+            raise BackfillError(
+                f"the lake lacks records of {lacking} that the job {plan.group} has written or read before",
+                {"waited": f"{wait_seconds:.0f} s", "expected": "a lake writer that runs"},
+                "headrace status",
+            )
+        if not is_said:
+            say(f"waiting until the lake has all records of {lacking}")
+            is_said = True
+        time.sleep(_LOOK_SECONDS)
+
+
+def _lacking(project: Project, plan: JobPlan) -> str | None:
+    """Return the first table that lacks something, or None."""
+    tables = {spec.full_name: spec for spec in project_tables(project)}
+    views = {view.name for view in plan.views}
+    for view in plan.views:
+        if _has_unread(project, tables[f"features.{view.name}"], lambda value: True):
+            return f"features.{view.name}"
+    for ledger in ("ops.late_events", "ops.duplicates"):
+        if _has_unread(project, tables[ledger], lambda value: orjson.loads(value).get("view") in views):
+            return ledger
+    event = f"events.{plan.views[0].contract.name}"
+    return event if _is_behind_its_rows(project, plan) else None
+
+
+def _has_unread(project: Project, spec: TableSpec, counts: Callable[[bytes], bool]) -> bool:
+    return any(counts(value) for value in unread_values(project.connection(), lake_path(project), spec))
+
+
+def _is_behind_its_rows(project: Project, plan: JobPlan) -> bool:
+    """Return whether the lake has a row of an event that it does not have yet."""
+    stored = {table.name for table in project.lake.tables() if table.rows}
+    event = plan.views[0].contract.name
+    for view in plan.views:
+        if f"features.{view.name}" not in stored:
+            continue
+        query = f"""
+            SELECT count(*) FROM (
+              SELECT source_partition AS p, max(source_offset) AS row FROM raw.features_{view.name} GROUP BY 1
+            ) LEFT JOIN (SELECT _partition AS p, max(_offset) AS event FROM raw.events_{event} GROUP BY 1) USING (p)
+            WHERE event IS NULL OR event < row
+        """
+        if project.lake.sql(query).rows[0][0]:
+            return True
+    return False
