@@ -1,7 +1,7 @@
 """Backfill of a feature job: DuckDB computes its past from the lake and seeds its state, so that it goes on there.
 
-The seam is the last event that the lake has. Up to it the lake gets every row and ledger entry that it lacks; the job,
-which must not run meanwhile, begins behind it with what its windows held there.
+The seam is how far the job had read before, whatever its declaration was. Up to it the lake gets every row and ledger
+entry that it lacks; the job, which must not run meanwhile, begins behind it with what its windows held there.
 """
 
 from __future__ import annotations
@@ -70,8 +70,12 @@ class BackfillReport:
 
 def has_past(project: Project, plan: JobPlan) -> bool:
     """Return whether the lake holds rows of one of the job's views, of whatever declaration."""
-    rows = {f"features.{view.name}" for view in plan.views}
-    return any(table.name in rows and table.rows for table in project.lake.tables())
+    return not _stored(project).isdisjoint(f"features.{view.name}" for view in plan.views)
+
+
+def _stored(project: Project) -> set[str]:
+    """Return the tables of the lake that hold a row."""
+    return {f"{table.schema}.{table.name}" for table in project.lake.tables() if table.rows}
 
 
 def backfill(
@@ -100,16 +104,17 @@ def backfill(
     report = BackfillReport(plan.group)
     with tempfile.TemporaryDirectory(prefix="headrace-backfill-") as spill, project.lake.connect() as connection:
         connection.execute(f"SET temp_directory = '{spill}'; SET TimeZone = 'UTC'")
-        report.offsets, newest_ms = seam_of(connection, plan.views[0])
+        seam = seam_of(connection, plan.views, plan.topics.of_event(plan.views[0].contract))
+        report.offsets = seam.offsets
         for view in plan.views:
             say(f"computing the past of {view.name}")
             now_ms = time.time_ns() // 1_000_000
             store = _store(project, view)
-            report.views[view.name] = fill(connection, view, state.seed / view.name, store, now_ms=now_ms)
+            report.views[view.name] = fill(connection, view, seam, state.seed / view.name, store, now_ms=now_ms)
             done = report.views[view.name]
             added = f"{done.rows} rows, {done.ledger_entries} ledger entries"
             say(f"{view.name}: {added}, {done.seeds} events to go on from")
-    state.write_seam(report.offsets, newest_ms)
+    state.write_seam(seam.offsets, seam.newest_ms)
     return report
 
 
@@ -225,7 +230,7 @@ def _has_unread(project: Project, spec: TableSpec, counts: Callable[[bytes], boo
 
 def _is_behind_its_rows(project: Project, plan: JobPlan) -> bool:
     """Return whether the lake has a row of an event that it does not have yet."""
-    stored = {table.name for table in project.lake.tables() if table.rows}
+    stored = _stored(project)
     event = plan.views[0].contract.name
     for view in plan.views:
         if f"features.{view.name}" not in stored:

@@ -6,8 +6,8 @@ the events up to a seam, and the job gives what comes behind it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -46,18 +46,60 @@ class Filled:
     seeds: int = 0
 
 
-def seam_of(connection: duckdb.DuckDBPyConnection, view: View) -> tuple[dict[int, int], int]:
-    """Return partition → the offset behind the last event in the lake, and the newest event time in milliseconds."""
-    found = connection.execute(
-        f'SELECT "_partition", max("_offset") + 1, max(epoch_ms({quoted(view.contract.time)}))'
-        f" FROM {events_of(view)} GROUP BY ALL"
-    ).fetchall()
-    return {partition: offset for partition, offset, _ in found}, max((newest for *_, newest in found), default=-1)
+@dataclass(frozen=True)
+class Seam:
+    """How far the job of some views has read its event: what lies before is past, what comes is its own.
+
+    Refused records count, too: they were noted, and nobody else notes those behind.
+
+    Attributes:
+        offsets: Partition → first offset that nobody has read.
+        newest_ms: Newest event time before, in milliseconds since 1970; -1 without one.
+    """
+
+    offsets: dict[int, int]
+    newest_ms: int
+
+    @property
+    def is_past(self) -> str:
+        """Condition of the events before it."""
+        cases = " ".join(f'WHEN {partition} THEN "_offset" < {offset}' for partition, offset in self.offsets.items())
+        return f'CASE "_partition" {cases} ELSE FALSE END' if cases else "FALSE"
+
+
+def seam_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic: str) -> Seam:
+    """Return how far the job of these views has read, by the rows, ledger entries and dead letters in the lake.
+
+    Args:
+        connection: Of the lake.
+        views: All views of the job.
+        topic: Name of the topic of their event.
+    """
+    names = ", ".join(text(view.name) for view in views)
+    read = {
+        **{rows_of(view): ("source_partition", "source_offset", "TRUE") for view in views},
+        **{f"raw.ops_{ledger}": ("partition", "offset", f'"view" IN ({names})') for ledger in LEDGERS},
+        "raw.ops_dead_letters": ("partition", "offset", f'"topic" = {text(topic)}'),
+    }
+    parts = [
+        f"SELECT {quoted(partition)} AS p, {quoted(offset)} AS o FROM {table} WHERE {condition}"
+        for table, (partition, offset, condition) in read.items()
+        if stored_columns(connection, table)
+    ]
+    if not parts:
+        return Seam({}, -1)
+    found = connection.execute(f"SELECT p, max(o) + 1 FROM ({' UNION ALL '.join(parts)}) GROUP BY ALL ORDER BY 1")
+    seam = Seam(dict(found.fetchall()), -1)
+    time = quoted(views[0].contract.time)
+    newest = f"SELECT max(epoch_ms({time})) FROM {events_of(views[0])} WHERE {seam.is_past}"
+    (newest_ms,) = connection.execute(newest).fetchall()[0]
+    return replace(seam, newest_ms=-1 if newest_ms is None else newest_ms)
 
 
 def fill(
     connection: duckdb.DuckDBPyConnection,
     view: View,
+    seam: Seam,
     seed: Path,
     store: Store,
     *,
@@ -68,8 +110,9 @@ def fill(
     """Store what the lake lacks of a view's past and write its seed.
 
     Args:
-        connection: Of the lake, as of the seam.
+        connection: Of the lake.
         view: The view.
+        seam: Where its past ends.
         seed: Folder for the files of the seed.
         store: Where rows and ledger entries go.
         now_ms: Time of day at which they are made, in milliseconds since 1970.
@@ -83,7 +126,7 @@ def fill(
     buckets = max(1, -(-events // bucket_rows))
     for bucket in range(buckets):
         share = f'hash("_key") % {buckets} = {bucket}'
-        _recompute(connection, view, f"{share} AND {in_time_sql(view)}")
+        _recompute(connection, view, f"{share} AND {seam.is_past} AND {in_time_sql(view)}")
         for rows in _tables(connection, _rows_sql(view, now_ms, has_rows=bool(stored))):
             store("features", rows)
             filled.rows += rows.num_rows

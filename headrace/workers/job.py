@@ -27,6 +27,8 @@ def body(worker: Worker) -> None:
     settings = job_settings(project, plan)
     if settings.state.newest() is None and settings.state.seam(settings.base_uri) is None and has_past(project, plan):
         worker.log.info("no state of this plan, but rows of its views: computing their past from the lake")
+        # The lake writer, which is started after this process was ready, has to come along.
+        worker.ready(state="computing the past")
         backfill(project, plan, settings.state, say=worker.log.info)
         _bring_online(worker, plan)
     os.environ.update(flink_environment(project, worker.name))
@@ -76,6 +78,7 @@ def job_settings(project: Project, plan: JobPlan) -> JobSettings:
         parallelism=min(flink.parallelism or default_parallelism(), partitions),
         checkpoint_interval_ms=flink.checkpoint_interval_ms,
         state=state,
+        backend=flink.state_backend,
         state_uri=state_uri,
         cluster=(flink.rest_address, flink.rest_port) if flink.target == "remote" else None,
         owner=f"{project.settings.kafka.topic_prefix}{project.settings.name}",

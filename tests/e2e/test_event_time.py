@@ -1,6 +1,7 @@
 """A view in the order of event times on a running stack: kill -9, late events, silence, repair, another declaration."""
 
 import random
+import shutil
 import threading
 import time
 import uuid
@@ -68,6 +69,17 @@ def test_a_changed_view_goes_on_behind_its_past(running: Project) -> None:
     assert reconciled.passed, reconciled.text()
     with pytest.raises(BackfillError, match="has state of this declaration: its past is complete"):
         changed.features.backfill("pings")
+
+    # Without state nothing is read or written twice.
+    changed.features.hold_jobs("ping.device", held=True)
+    shutil.rmtree(changed.folders.flink / "ping.device")
+    changed.features.hold_jobs("ping.device", held=False)
+    stop.clear()
+    threading.Timer(1, stop.set).start()
+    sent += _send_pings(changed, stop)
+    until(lambda: _count(changed, rows) + _count(changed, late) == events + sent, "each new ping has its row")
+    verified = changed.features.verify("pings")
+    assert verified.passed, verified.text()
 
 
 def _send_pings(project: Project, stop: threading.Event) -> int:
