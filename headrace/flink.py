@@ -70,11 +70,14 @@ def functions_classpath() -> list[Path]:
 def job_state(project: Project, plan: JobPlan, jar: Path) -> tuple[StateFolder, str | None]:
     """Return where the job's state is for this process, and for Flink's where that differs.
 
-    Another plan, another version of the functions or of Flink cannot read old state: it has another folder.
+    Another plan, another version of the functions or of Flink, another backend cannot read old state: it has another
+    folder.
     """
     import importlib.metadata
 
-    parts = (plan.digest, jar.parent.name, importlib.metadata.version("apache-flink"))
+    parts = [plan.digest, jar.parent.name, importlib.metadata.version("apache-flink")]
+    if project.settings.flink.state_backend != "heap":
+        parts.append(project.settings.flink.state_backend)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
     configured = project.settings.flink.checkpoint_folder
     root = Path(configured) if configured else project.folders.flink

@@ -106,6 +106,9 @@ class FlinkSettings(_Section):
     checkpoint_folder: str | None = Field(
         default=None, description="folder or URI of checkpoints; none: below `.headrace`"
     )
+    state_backend: Literal["heap", "rocksdb"] = Field(
+        default="heap", description="where state lives between checkpoints: in memory, or on disk when it outgrows it"
+    )
     memory_megabytes: Annotated[int, Field(ge=256), _IsNumber] = Field(
         default=1024, description="heap of an embedded job"
     )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from headrace.bench.agreement import Agreement, Sample, compare, read_sample
 from headrace.bench.contestants.flink_sql import kernel_columns
@@ -19,7 +19,10 @@ from headrace.bench.sending import fill
 from headrace.bench.workload import START_MS, STEP_MS, Workload, messages
 from headrace.stack.broker import local_broker
 
-Entry = Literal["headrace", "pass_through", "stacked_sql", "quix_streams", "headrace_hot_keys"]
+Entry = Literal[
+    "headrace", "pass_through", "stacked_sql", "quix_streams", "headrace_hot_keys",
+    "headrace_rocksdb", "headrace_rocksdb_hot_keys",
+]  # fmt: skip
 ENTRIES: tuple[Entry, ...] = get_args(Entry)
 
 HOT_KEYS = 50
@@ -55,7 +58,7 @@ class FeaturesBench:
 
     def workload(self, entry: Entry) -> Workload:
         """Return the events that an entry gets."""
-        if entry == "headrace_hot_keys":
+        if entry.endswith("_hot_keys"):
             return Workload("hot", self.events, HOT_KEYS)
         if entry == "stacked_sql" and self.events > STACKED_SQL_EVENTS:
             return Workload("first", STACKED_SQL_EVENTS, self.keys)
@@ -142,16 +145,17 @@ def _warm_up(arena: Arena, bench: FeaturesBench, report: Report) -> None:
 
 
 def _spec(arena: Arena, entry: Entry, number: int, workload: Workload) -> RunSpec:
-    contestant: Contestant = "headrace" if entry == "headrace_hot_keys" else entry
+    contestant = "headrace" if entry.startswith("headrace") else entry
     prefix = f"{entry}-{number}."
     return RunSpec(
-        contestant=contestant,
+        contestant=cast(Contestant, contestant),
         project=str(arena.project.folder),
         bootstrap_servers=arena.broker.bootstrap_servers,
         source=arena.topic_of(workload),
         prefix=prefix,
         parallelism=arena.parallelism,
         folder=str(arena.folder / "state" / prefix.rstrip(".")),
+        backend="rocksdb" if "rocksdb" in entry else "heap",
     )
 
 

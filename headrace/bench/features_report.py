@@ -13,12 +13,15 @@ PAIRS = (
     ("headrace", "stacked_sql"),
     ("headrace", "quix_streams"),
     ("headrace_hot_keys", "headrace"),
+    ("headrace_rocksdb", "headrace"),
+    ("headrace_rocksdb_hot_keys", "headrace_rocksdb"),
 )
 TARGETS = {
     "headrace/pass_through": 0.60,
     "headrace/stacked_sql": 3.0,
     "headrace/quix_streams": 4.0,
     "headrace_hot_keys/headrace": 0.5,
+    "headrace_rocksdb_hot_keys/headrace_rocksdb": 0.77,
 }
 """The least that each ratio of rates must be."""
 

@@ -13,7 +13,10 @@ from headrace.cli.output import Output
 if TYPE_CHECKING:
     from headrace.bench.features import Entry
 
-_ENTRIES = ("headrace", "pass_through", "stacked_sql", "quix_streams", "headrace_hot_keys")
+_ENTRIES = (
+    "headrace", "pass_through", "stacked_sql", "quix_streams", "headrace_hot_keys", "headrace_rocksdb",
+    "headrace_rocksdb_hot_keys",
+)  # fmt: skip
 
 _output_option = click.option(
     "--output",

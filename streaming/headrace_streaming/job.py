@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from headrace_ingestion.errors import HeadraceError
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
+
+StateBackend = Literal["heap", "rocksdb"]
 
 
 class JobError(HeadraceError):
@@ -42,6 +44,7 @@ class JobSettings:
         state: Where its state is.
         state_uri: The same folder as Flink's processes see it; None: as this process does.
         cluster: `(host, port)` of the REST interface of a cluster; None: inside this process.
+        backend: Where state lives between checkpoints: on the Java heap, or in RocksDB on disk.
         owner: Whose job it is among those of a cluster: prefix of the topics and name of the project; no blanks.
     """
 
@@ -51,6 +54,7 @@ class JobSettings:
     state: StateFolder
     state_uri: str | None = None
     cluster: tuple[str, int] | None = None
+    backend: StateBackend = "heap"
     owner: str = "headrace"
 
     @property
@@ -86,6 +90,9 @@ def configuration(plan: JobPlan, settings: JobSettings, restore: Path | None) ->
         # Rows are not kept by the functions, so they need not be copied between them.
         "pipeline.object-reuse": "true",
         "execution.buffer-timeout.interval": "2 ms",
+        "state.backend.type": "rocksdb" if settings.backend == "rocksdb" else "hashmap",
+        # Of RocksDB a checkpoint holds what is new since the one before; the heap knows no such thing.
+        "execution.checkpointing.incremental": str(settings.backend == "rocksdb").lower(),
         "execution.checkpointing.interval": f"{settings.checkpoint_interval_ms} ms",
         "execution.checkpointing.dir": f"{base}/checkpoints",
         "execution.checkpointing.savepoint-dir": f"{base}/savepoints",

@@ -10,7 +10,7 @@ def test_an_unknown_contestant_is_a_usage_error_that_names_those_there_are() -> 
     assert result.exit_code == 2
     assert (
         "Invalid value for '--only': 'spark' is not one of 'headrace', 'pass_through', 'stacked_sql', 'quix_streams',"
-        " 'headrace_hot_keys'." in result.output
+        " 'headrace_hot_keys', 'headrace_rocksdb', 'headrace_rocksdb_hot_keys'." in result.output
     )
 
 

@@ -1,6 +1,7 @@
 """The semantics page as properties: DuckDB against the slow reference, over random declarations and events."""
 
 import math
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from reference import Event, Row, Rules, reference_rows
 from view_cases import declarations, duckdb_rows, event_lists, load_declaration
 
-DECLARATIONS = 200
+DECLARATIONS = int(os.environ.get("HEADRACE_TEST_DECLARATIONS", "200"))
 EVENT_LISTS = 10
 """Random declarations, and lists of events that each of them is tried on: 2,000 cases."""
 

@@ -95,6 +95,7 @@ SETTINGS: dict[str, Any] = {
         "rest_port": 8081,
         "parallelism": 2,
         "checkpoint_interval_ms": 500,
+        "state_backend": "rocksdb",
         "checkpoint_folder": "s3://bucket/checkpoints",
         "memory_megabytes": 2048,
     },

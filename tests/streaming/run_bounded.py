@@ -38,6 +38,8 @@ def main(folder: Path, bootstrap_servers: str, cluster: str, contract_file: Path
         jars,
         parallelism=1,
         checkpoint_interval_ms=300,
+        # A cluster is for state that outgrows one machine.
+        backend="rocksdb" if port else "heap",
         state=state,
         cluster=(host, int(port)) if port else None,
     )

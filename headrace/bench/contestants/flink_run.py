@@ -48,6 +48,7 @@ def run(project: Project, spec: RunSpec) -> None:
         parallelism=spec.parallelism,
         checkpoint_interval_ms=CHECKPOINT_INTERVAL_MS,
         state=StateFolder(spec.state, "bench"),
+        backend=spec.backend,
     )
     settings.state.path.mkdir(parents=True)
     os.environ.update(flink_environment(project, f"bench-{spec.contestant}"))

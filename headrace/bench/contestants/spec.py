@@ -21,6 +21,7 @@ class RunSpec:
         prefix: Prefix of the topics that this run writes.
         parallelism: Copies of each operator, or worker processes.
         folder: Empty folder for the state of this run.
+        backend: Of the state of the feature job.
     """
 
     contestant: Contestant
@@ -30,6 +31,7 @@ class RunSpec:
     prefix: str
     parallelism: int
     folder: str
+    backend: Literal["heap", "rocksdb"] = "heap"
 
     @property
     def state(self) -> Path:
