@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from headrace_features.feature_store.point_in_time import EVENT_TIMESTAMP
 from headrace_features.view import View
 from headrace_ingestion.errors import HeadraceError, closest
 
@@ -188,33 +190,44 @@ class Features:
         with open_online_store(self._project) as store:
             return get_online(store, view, key, datetime.now(UTC), allow_expired=allow_expired)
 
-    def training_set(self, name: str, spine: Any = None, *, at: str = "known") -> pa.Table:
-        """Return the values of a view as they stood at each row of a spine.
+    def training_set(
+        self,
+        views: str | Sequence[str],
+        spine: Any = None,
+        *,
+        sql: str | None = None,
+        at: str = "known",
+        time_column: str = EVENT_TIMESTAMP,
+        keys: Mapping[str, str] | None = None,
+        exclude: Sequence[str] = (),
+    ) -> pa.Table:
+        """Return the values of views as they stood at each row of a spine, beside the columns of the spine.
+
+        A column keeps its name; where two of the views have one of a name, both are called `<view>__<column>`. Values
+        with a clock older than the `ttl` of their view are null.
 
         Args:
-            name: The view.
-            spine: Arrow table with the view's key and `event_timestamp` (timestamp, UTC); None: every row of the view
-                at its own event, as it was streamed.
+            views: One view or several.
+            spine: Arrow table, pandas frame, or the path of a Parquet or CSV file, with the key of each view and the
+                time column. Without a spine: every row of one view at its own event, as it was streamed.
+            sql: The spine as a query of the lake, instead.
             at: `known`: only values that had been written by then. `event_time`: all that had happened by then.
+            time_column: Column of the spine with the instants: timestamps with a zone.
+            keys: View → column of the spine that holds its entities, where it is not named like the view's key.
+            exclude: Columns of the result to leave out.
 
         Raises:
             UnknownViewError: There is no such view.
-            ValueError: `at` is neither.
+            FeatureStoreError: The spine does not fit, or there is none for several views.
+            QueryError: The query is wrong.
         """
-        view = self.view(name)
-        if at not in ("known", "event_time"):
-            raise ValueError(f"at is {at!r}; expected 'known' or 'event_time'")
-        if spine is None:
-            return self._project.lake.sql(
-                f"SELECT * EXCLUDE (_partition, _offset, _key, _recorded_at) FROM features.{view.name} "
-                "ORDER BY clock, source_partition, source_offset"
-            ).arrow()
-        from headrace_features.feature_store.point_in_time import join_features, lookup_of
+        from headrace.training_sets import Request, training_set
 
-        from headrace.tables import lake_path
-
-        known: Literal["known", "event_time"] = "known" if at == "known" else "event_time"
-        return join_features(lake_path(self._project), spine, [lookup_of(view)], at=known)
+        names = [views] if isinstance(views, str) else list(dict.fromkeys(views))
+        chosen = tuple(self.view(name) for name in names)
+        return training_set(
+            self._project, Request(chosen, spine, sql, at, time_column, dict(keys or {}), tuple(exclude))
+        )
 
     def apply(self) -> FeatureStore:
         """Generate the Feast repository in `.headrace/feast`, apply it to its registry, and return it open.

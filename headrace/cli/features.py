@@ -3,13 +3,13 @@
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from headrace.cli.common import Invocation, common_options
 from headrace.cli.progress import working
+from headrace.cli.training_set import training_set
 
 if TYPE_CHECKING:
     from headrace_features.parity_report import ParityReport
@@ -130,35 +130,7 @@ def apply(call: Invocation) -> None:
     call.output.record({"folder": str(folder), "entities": entities, "views": views, "services": services})
 
 
-@group.command("training-set")
-@click.argument("view")
-@click.argument("spine", type=click.Path(path_type=Path))
-@click.option(
-    "--at",
-    type=click.Choice(["known", "event_time"]),
-    default="known",
-    show_default=True,
-    help="Which values count: those written by then, or all that had happened by then.",
-)
-@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="Parquet file to write.")
-@common_options
-def training_set(call: Invocation, view: str, spine: Path, at: str, target: Path) -> None:
-    """Join the values of a view, as they stood, to the rows of a Parquet file with the key and event_timestamp."""
-    import pyarrow.parquet
-    from headrace_ingestion.errors import HeadraceError
-
-    if not spine.is_file():
-        raise HeadraceError(
-            f"the file {spine} does not exist",
-            {"expected": "a Parquet file with the key and event_timestamp"},
-            "ls *.parquet",
-        )
-    table = call.project.features.training_set(view, pyarrow.parquet.read_table(spine), at=at)
-    pyarrow.parquet.write_table(table, target)
-    call.output.data(
-        {"file": str(target), "rows": table.num_rows, "columns": table.column_names},
-        f"{target}: {table.num_rows} rows, {table.num_columns} columns",
-    )
+group.add_command(training_set)
 
 
 def _show_verdicts(call: Invocation, reports: "Mapping[str, ParityReport] | Mapping[str, ReconcileReport]") -> None:

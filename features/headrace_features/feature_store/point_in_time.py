@@ -1,8 +1,8 @@
 """Point-in-time joins: the values of views as they stood at each row of a spine, by ASOF joins in DuckDB.
 
-The rows of a key are numbered in their order (generation, clock, source offset, revision). A row is visible from its
-clock on, for `known` from the instant it was made if that is later; at each instant the visible row of the highest
-number counts, however late it came; one older than the view's ttl counts as none.
+The rows of a key have an order (generation, clock, source offset, revision). A row is visible from its clock on, for
+`known` from the instant it was made if that is later; at each instant the last visible row in that order counts,
+however late it came; one older than the view's ttl counts as none.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from headrace_ingestion.errors import closest
 
 from headrace_features.feature_store.errors import FeatureStoreError
+from headrace_features.feature_store.spine import check_columns
 from headrace_features.view import ColumnType, View
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ At = Literal["known", "event_time"]
 
 EVENT_TIMESTAMP = "event_timestamp"
 
-_ORDER = "generation, clock, source_offset, revision, emitted_at"
+_FOUND = "_found"
+_NEWEST_FIRST = "generation DESC, clock DESC, source_offset DESC, revision DESC, emitted_at DESC"
 _SQL_TYPES = {"double": "DOUBLE", "long": "BIGINT", "int": "INTEGER", "string": "VARCHAR", "bool": "BOOLEAN"}
 
 
@@ -52,6 +54,26 @@ class Lookup:
     declaration: str | None = None
     spine_key: str | None = None
 
+    @property
+    def entity(self) -> str:
+        """Column of the spine that holds the entity."""
+        return self.spine_key or self.key
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What a join gave.
+
+    Attributes:
+        table: The spine, in its order, with the columns of the lookups.
+        found: View → rows of the spine that have values of it, nulls among them or not.
+        versions: View → Delta version of its table that was read; a table that is not made yet has none.
+    """
+
+    table: pa.Table
+    found: Mapping[str, int]
+    versions: Mapping[str, int]
+
 
 def lookup_of(view: View, columns: Sequence[str] | None = None) -> Lookup:
     """Return the lookup of a view's columns under their own names; of all when `columns` is None.
@@ -74,8 +96,6 @@ def join_features(
 ) -> pa.Table:
     """Return the spine, in its order, with the columns of the lookups as they stood at each row.
 
-    Reads one version of each table. Memory beyond DuckDB's own limit is spilled to a temporary folder.
-
     Args:
         lake: Folder of the lake.
         spine: Has the key of each lookup and the time column.
@@ -86,9 +106,24 @@ def join_features(
     Raises:
         FeatureStoreError: The spine lacks a column, or the result would have one twice.
     """
+    return join_lookups(lake, spine, lookups, at=at, time_column=time_column).table
+
+
+def join_lookups(
+    lake: Path, spine: pa.Table, lookups: Sequence[Lookup], *, at: At = "known", time_column: str = EVENT_TIMESTAMP
+) -> Joined:
+    """Join as `join_features` does, and tell also what was read and how much was found.
+
+    Reads one version of each table. Memory beyond DuckDB's own limit is spilled to a temporary folder.
+
+    Raises:
+        FeatureStoreError: The spine lacks a column, or the result would have one twice.
+    """
     import duckdb
 
-    _check(spine, lookups, at, time_column)
+    if at not in ("known", "event_time"):
+        raise FeatureStoreError(f"at is {at!r}", {"expected": "known, event_time"}, "at=known")
+    check_columns(spine, lookups, time_column)
     with tempfile.TemporaryDirectory(prefix="headrace-join-") as spill:
         connection = duckdb.connect(config={"temp_directory": spill, "python_enable_replacements": "false"})
         try:
@@ -105,21 +140,25 @@ def _joined(
     lookups: Sequence[Lookup],
     at: At,
     time_column: str,
-) -> pa.Table:
+) -> Joined:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     snapshots = _snapshots(connection, lake, {lookup.view for lookup in lookups})
     rows = pa.array(range(spine.num_rows), pa.int64())
     instants = spine.column(time_column).cast(pa.timestamp("us", "UTC"), safe=False)
     result = spine
+    found: dict[str, int] = {}
     for lookup in lookups:
         entities = spine.column(lookup.spine_key or lookup.key)
         connection.register("spine", pa.table({"_row": rows, "_at": instants, "_key": entities}))
         query = _query(snapshots.get(lookup.view), lookup, at)
-        found = connection.sql(query).to_arrow_table()
-        for column in found.column_names:
-            result = result.append_column(column, found.column(column))
-    return result
+        values = connection.sql(query).to_arrow_table()
+        found[lookup.view] = pc.sum(values.column(_FOUND)).as_py() or 0
+        for _, output in lookup.columns.values():
+            result = result.append_column(output, values.column(output))
+    versions = {view: snapshot.version for view, snapshot in snapshots.items() if snapshot.version is not None}
+    return Joined(result, found, versions)
 
 
 def _snapshots(connection: duckdb.DuckDBPyConnection, lake: Path, views: set[str]) -> dict[str, Snapshot]:
@@ -140,38 +179,37 @@ def _query(snapshot: Snapshot | None, lookup: Lookup, at: At) -> str:
 
     outputs = [(name, _SQL_TYPES[type_], output) for name, (type_, output) in lookup.columns.items()]
     if snapshot is None:
-        nothing = ", ".join(f"NULL::{type_} AS {quoted(output)}" for _, type_, output in outputs)
-        return f"SELECT {nothing} FROM spine ORDER BY _row"
+        nothing = "".join(f"NULL::{type_} AS {quoted(output)}, " for _, type_, output in outputs)
+        return f"SELECT {nothing}false AS {_FOUND} FROM spine ORDER BY _row"
     conditions = ["clock <= (SELECT max(_at) FROM spine)"]
-    fresh = "true"
+    fresh = "n._visible IS NOT NULL"
     if lookup.ttl_ms:
         conditions.append(f"clock >= (SELECT min(_at) FROM spine) - to_milliseconds({lookup.ttl_ms})")
-        fresh = f"r.clock >= p._at - to_milliseconds({lookup.ttl_ms})"
+        fresh = f"coalesce(n.clock >= s._at - to_milliseconds({lookup.ttl_ms}), false)"
     if lookup.declaration is not None:
         conditions.append(f"declaration = {text(lookup.declaration)}")
     entity = quoted(lookup.key)
     entity_type = sql_type(snapshot.columns.field(lookup.key).type)
     visible = "greatest(clock, emitted_at)" if at == "known" else "clock"
-    read = ", ".join(_column(snapshot, name, type_) for name, type_, _ in outputs)
-    shown = ", ".join(f"r.{quoted(name)}::{type_} AS {quoted(output)}" for name, type_, output in outputs)
+    read = "".join(f", {_column(snapshot, name, type_)}" for name, type_, _ in outputs)
+    shown = "".join(
+        f"CASE WHEN {fresh} THEN n.{quoted(name)}::{type_} END AS {quoted(output)}, " for name, type_, output in outputs
+    )
+    # A row is never the newest when a later one of its key is visible as early. What is left becomes visible in its
+    # order, so that the last visible row is the newest.
     return f"""
-        WITH history AS MATERIALIZED (
+        WITH history AS (
             SELECT {entity} AS _entity, clock, {visible} AS _visible,
-                   row_number() OVER (PARTITION BY {entity} ORDER BY {_ORDER}) AS _number, {read}
+                   min({visible}) OVER (PARTITION BY {entity} ORDER BY {_NEWEST_FIRST}
+                                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS _replaced{read}
             FROM {raw_name(snapshot)} WHERE {" AND ".join(conditions)}
         ), newest AS (
-            SELECT _entity, _visible, max(_number) OVER (PARTITION BY _entity ORDER BY _visible) AS _number
-            FROM history
+            SELECT * FROM history WHERE _replaced IS NULL OR _replaced > _visible
         ), wanted AS (
             SELECT _row, _at, TRY_CAST(_key AS {entity_type}) AS _entity FROM spine
-        ), picked AS (
-            SELECT w._row, w._at, n._entity, n._number
-            FROM wanted w ASOF JOIN newest n ON w._entity = n._entity AND w._at >= n._visible
         )
-        SELECT {shown}
-        FROM spine s
-        LEFT JOIN picked p ON p._row = s._row
-        LEFT JOIN history r ON r._entity = p._entity AND r._number = p._number AND {fresh}
+        SELECT {shown}{fresh} AS {_FOUND}
+        FROM wanted s ASOF LEFT JOIN newest n ON s._entity = n._entity AND s._at >= n._visible
         ORDER BY s._row"""
 
 
@@ -181,23 +219,3 @@ def _column(snapshot: Snapshot, name: str, type_: str) -> str:
     if name in snapshot.columns.names:
         return quoted(name)
     return f"NULL::{type_} AS {quoted(name)}"  # declared, and no row has it yet
-
-
-def _check(spine: pa.Table, lookups: Sequence[Lookup], at: str, time_column: str) -> None:
-    if at not in ("known", "event_time"):
-        raise FeatureStoreError(f"at is {at!r}", {"expected": "known, event_time"}, "at=known")
-    for name in (time_column, *(lookup.spine_key or lookup.key for lookup in lookups)):
-        if name not in spine.column_names:
-            raise FeatureStoreError(
-                f"the spine has no column {name!r}",
-                {"columns": ", ".join(spine.column_names), "expected": f"the keys of the views, and {time_column!r}"},
-                closest(name, spine.column_names) or f"add a column {name!r}",
-            )
-    names = [*spine.column_names, *(output for lookup in lookups for _, output in lookup.columns.values())]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise FeatureStoreError(
-            f"the result would have the column {twice!r} twice",
-            {"views": ", ".join(lookup.view for lookup in lookups)},
-            "full_feature_names=True, or another name in the spine",
-        )
