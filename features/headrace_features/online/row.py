@@ -13,6 +13,8 @@ from headrace_features.online.errors import OnlineStoreError
 _DIGITS = 19
 """A signed integer of 64 bits has at most this many."""
 
+_TEXT = ",".join([f"%0{_DIGITS}d"] * 5)
+
 
 class Order(NamedTuple):
     """The place of a row in the history of its key; of two, the greater is the newer.
@@ -36,7 +38,7 @@ class Order(NamedTuple):
 
     def text(self) -> str:
         """Return the order as 99 characters that compare, character by character, as the numbers do."""
-        return ",".join([f"{part:0{_DIGITS}d}" for part in self])
+        return _TEXT % self
 
     @classmethod
     def parse(cls, text: str) -> Order:
