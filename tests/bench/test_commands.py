@@ -20,9 +20,11 @@ def test_too_few_events_to_measure_are_a_usage_error() -> None:
     assert "Invalid value for '--events': 10 is not in the range x>=2000." in result.output
 
 
-def test_both_benchmarks_are_listed() -> None:
+def test_all_benchmarks_are_listed() -> None:
     result = CliRunner().invoke(group, ["--help"])
     assert [line.split()[0] for line in result.output.split("Commands:")[1].strip().splitlines()] == [
         "features",
         "latency",
+        "online",
+        "training-set",
     ]
