@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from headrace_ingestion.errors import HeadraceError, closest
 from headrace_models.declaration import ModelDeclaration
+from headrace_models.lookups import ModelLookup, TrainingLookups, model_lookups
 from headrace_models.view import FeatureView, feature_view
+
+from headrace.tables import lake_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +54,19 @@ class Models:
         Raises:
             UnknownModelError: There is no such model.
         """
-        return feature_view(self.project.features.view(self.declaration(name).view))
+        view = feature_view(self.project.features.view(self.declaration(name).view))
+        # The parts of a training set must not share what a lookup looks back on, either.
+        return replace(view, longest_window=max([view.longest_window, *(each.reach for each in self.lookups(name))]))
+
+    def lookups(self, name: str) -> tuple[ModelLookup, ...]:
+        """Return what a model reads of views with other keys.
+
+        Raises:
+            UnknownModelError: There is no such model.
+            DeclarationError: A lookup does not fit the views.
+        """
+        model = self.declaration(name)
+        return model_lookups(model, feature_view(self.project.features.view(model.view)), self.project.views)
 
     @cached_property
     def store(self) -> MlflowStore:
@@ -83,7 +98,9 @@ class Models:
         from headrace_models.training import train
 
         model = self.declaration(name)
-        return train(self._sql, self.registry, model, self.view(name), self.project.contracts)
+        lookups = self.lookups(name)
+        joined = TrainingLookups(lake_path(self.project), lookups) if lookups else None
+        return train(self._sql, self.registry, model, self.view(name), self.project.contracts, lookups=joined)
 
     def list(self, name: str | None = None) -> list[ModelVersion]:
         """Return the registered versions of one model or of all declared ones, newest first.

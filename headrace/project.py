@@ -12,6 +12,8 @@ from headrace_ingestion.contract import Contract, load_contracts
 from headrace_ingestion.errors import DeclarationError, closest
 from headrace_ingestion.settings import KafkaConnection
 from headrace_models.declaration import ModelDeclaration
+from headrace_models.lookups import model_lookups
+from headrace_models.view import feature_view
 from headrace_streaming.plan import JobPlan, plan_groups
 from headrace_streaming.topics import GroupTopics
 
@@ -87,6 +89,7 @@ class Project:
                     {"views": ", ".join(self.views) or "none: features/*.yaml is empty"},
                     f"view: {closest(model.view, self.views) or next(iter(self.views), 'subscriber')}",
                 )
+            model_lookups(model, feature_view(self.views[model.view]), self.views)
             found[model.name] = model
         return found
 

@@ -244,4 +244,8 @@ def _lineage(project: Project, view: View) -> Lineage:
 
 
 def _models_of(project: Project, view: View) -> list[str]:
-    return [name for name, model in project.model_declarations.items() if model.view == view.name]
+    return [
+        name
+        for name, model in project.model_declarations.items()
+        if view.name in (model.view, *(lookup.view for lookup in model.lookups))
+    ]

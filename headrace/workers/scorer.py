@@ -2,10 +2,13 @@
 
 import sys
 from argparse import ArgumentParser
+from contextlib import nullcontext
 
 from headrace_models.scoring.live import LiveModels
+from headrace_models.scoring.lookups import OnlineLookups
 from headrace_models.scoring.scorer import Scorer, ScorerOptions
 
+from headrace.online import open_online_store
 from headrace.topics import make_topics
 from headrace.workers.runtime import Worker, run
 
@@ -25,7 +28,10 @@ def body(worker: Worker) -> None:
     )
     models.declaration(name)
     live = LiveModels.of_store(name, models.store)
-    Scorer(project.connection(), models.view(name), live, options).run(worker.stop, worker.ready)
+    lookups = models.lookups(name)
+    with open_online_store(project) if lookups else nullcontext() as store:
+        online = None if store is None else OnlineLookups(store, lookups)
+        Scorer(project.connection(), models.view(name), live, options, online).run(worker.stop, worker.ready)
 
 
 if __name__ == "__main__":

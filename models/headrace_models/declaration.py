@@ -17,6 +17,7 @@ from headrace_ingestion.errors import DeclarationError, closest
 from headrace_ingestion.schema_rules import GIVEN, exactly_one, having, rules, when
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from headrace_models.lookup_declaration import LookupDeclaration
 from headrace_models.view import FeatureView
 
 RecipeName = Literal["auto", "isolation_forest", "gradient_boosting"]
@@ -149,6 +150,7 @@ class ModelDeclaration(BaseModel):
         view: The feature view it reads.
         features: Columns of the view, in order; None: all numeric and bool ones.
         exclude: Columns to leave out.
+        lookups: Columns of views with other keys.
         recipe: How it is trained; `auto`: gradient boosting when there are labels enough, isolation forest otherwise.
         labels: Where the truth comes from; None: there is none.
         seed: Seed of everything random in training.
@@ -163,6 +165,7 @@ class ModelDeclaration(BaseModel):
     view: Name
     features: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
+    lookups: tuple[LookupDeclaration, ...] = ()
     recipe: RecipeName = "auto"
     labels: Labels | None = None
     split: Split = Split()
@@ -186,6 +189,19 @@ class ModelDeclaration(BaseModel):
                     "labels: {event: fraud_label, match: call_id, value: is_fraud}",
                     (part,),
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _a_view_is_looked_up_once(self) -> ModelDeclaration:
+        names = [lookup.view for lookup in self.lookups]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise DeclarationProblem(
+                f"'lookups' has the view {twice!r} twice",
+                {"views": ", ".join(names)},
+                f"one entry with all columns of {twice!r}",
+                ("lookups",),
+            )
         return self
 
     @classmethod

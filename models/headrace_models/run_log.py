@@ -115,6 +115,7 @@ def _tags(model: ModelDeclaration, view: FeatureView, data: TrainingSet, trained
         "dataset": data.digest,
         "gates": "hold" if trained.gates_hold else "do not hold",
         "gate_results": results or "none declared",
+        **({"lookup_declarations": ", ".join(f"{n} {d}" for n, d in data.lookups.items())} if data.lookups else {}),
         **{f"version.{name}": found for name, found in _installed()},
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -14,6 +14,7 @@ from headrace_ingestion.durations import duration_ms, format_duration
 
 from headrace_models.declaration import LabelSource, ModelDeclaration, Split
 from headrace_models.errors import TrainingDataError
+from headrace_models.lookups import TrainingLookups
 from headrace_models.view import FeatureView
 
 Floats = npt.NDArray[np.float64]
@@ -70,6 +71,7 @@ class TrainingSet:
         unlabelled: Rows that were left out because nobody could know their label by then.
         in_gaps: Rows that were left out between the parts.
         digest: SHA-256 of all values, in hexadecimal; the same for the same rows in any order of reading.
+        lookups: View that was looked up → hash of its declaration.
     """
 
     features: tuple[str, ...]
@@ -80,6 +82,7 @@ class TrainingSet:
     unlabelled: int
     in_gaps: int
     digest: str
+    lookups: Mapping[str, str] = field(default_factory=dict)
 
 
 def training_set(
@@ -90,6 +93,7 @@ def training_set(
     *,
     as_of: datetime | None = None,
     known_at: datetime | None = None,
+    lookups: TrainingLookups | None = None,
 ) -> TrainingSet:
     """Return the training set of a model from the rows in the lake.
 
@@ -103,15 +107,19 @@ def training_set(
         labels: Where its labels stand; None without labels.
         as_of: Event time, timezone-aware; by default the newest clock of the view's rows.
         known_at: Time of records, timezone-aware; by default everything in the lake is known.
+        lookups: Views with other keys that the model reads; None: none.
 
     Raises:
         DeclarationError: The model names columns that the view does not have.
         TrainingDataError: There are no rows, no positive ones, or too few for three parts.
     """
-    features = model.feature_columns(view)
+    own = model.feature_columns(view)
     newest = as_of or _newest_clock(sql, model, view)
     parameters: dict[str, object] = {"digest": view.digest, "as_of": newest, "known_at": known_at or _FAR_FUTURE}
-    table = sql(_rows_query(features, view, labels), parameters)
+    table = sql(_rows_query(own, view, labels, () if lookups is None else lookups.keys), parameters)
+    if lookups is not None:
+        table = lookups.join(table, known_at)
+    features = own if lookups is None else (*own, *lookups.names)
     rows = _part(table, features, view, labelled=labels is not None)
     unlabelled = 0
     if labels is not None:
@@ -120,7 +128,13 @@ def training_set(
         rows = rows.rows(known)
     parts, in_gaps = _split(rows, model.split, model.gap(view), model, view)
     return TrainingSet(
-        features, *parts, as_of=newest, unlabelled=unlabelled, in_gaps=in_gaps, digest=_digest(features, parts)
+        features,
+        *parts,
+        as_of=newest,
+        unlabelled=unlabelled,
+        in_gaps=in_gaps,
+        digest=_digest(features, parts),
+        lookups={} if lookups is None else lookups.declarations,
     )
 
 
@@ -140,9 +154,10 @@ def _newest_clock(sql: Sql, model: ModelDeclaration, view: FeatureView) -> datet
     return found
 
 
-def _rows_query(features: tuple[str, ...], view: FeatureView, labels: LabelSource | None) -> str:
+def _rows_query(features: tuple[str, ...], view: FeatureView, labels: LabelSource | None, keys: tuple[str, ...]) -> str:
     columns = ", ".join(f"f.{_quoted(name)}::double as {_quoted(name)}" for name in features)
     identity = f"f.event_id as _event_id, f.{_quoted(view.key)}::varchar as _entity, epoch_ms(f.clock) as _clock_ms"
+    identity += "".join(f", f.{_quoted(key)} as {_quoted(f'_key_{key}')}" for key in keys)
     rows = f"features.{_quoted(view.name)} f"
     where = "f.declaration = $digest and f.clock <= $as_of and f.emitted_at <= $known_at"
     order = "order by f.clock, f.source_partition, f.source_offset, f.event_id"

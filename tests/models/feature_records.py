@@ -59,6 +59,12 @@ class AmountModel:
         )
 
 
+class SumModel(AmountModel):
+    """The score is what was looked up of a subscriber; 0 where that is null."""
+
+    features = ("subscriber__duration_s_sum_1h", "abroad", "noise")
+
+
 class BrokenModel(AmountModel):
     """Fails on every batch."""
 

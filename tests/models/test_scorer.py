@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +14,22 @@ from typing import Any, Protocol
 
 import orjson
 import pytest
-from feature_records import AmountModel, feature_value
+from feature_records import AmountModel, SumModel, feature_value
+from headrace_features.online import GuardedSqlite, OnlineRow
+from headrace_features.online.errors import OnlineStoreUnavailableError
 from headrace_ingestion.settings import KafkaConnection
+from headrace_models.declaration import ModelDeclaration
+from headrace_models.lookups import model_lookups
 from headrace_models.registry import Alias
 from headrace_models.scoring.live import LiveModels
 from headrace_models.scoring.loading import LoadedModel
+from headrace_models.scoring.lookups import OnlineLookups
 from headrace_models.scoring.scorer import Scorer, ScorerOptions
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.structs import TopicPartition
 from small_lake import VIEW
+from store_cases import CALL, SUBSCRIBER, load_project
+from store_cases import row as online_row
 
 PARTITIONS = 2
 OPTIONS = ScorerOptions(instance="scorer-0", poll_alias_seconds=0.05)
@@ -126,6 +133,36 @@ def test_every_row_gets_a_score_and_alerts_have_reasons(topics: Topics) -> None:
     assert {alert["event_id"] for alert in alerts} == {"e-30", "e-31", "e-32"}
     assert all(alert["reasons"] for alert in alerts)
     assert all(score["reasons"] == [] for score in scores if not score["alert"])
+
+
+class AwayAtFirst(GuardedSqlite):
+    """A store that does not answer the first reads."""
+
+    refused = 0
+
+    def read(self, view: str, keys: Sequence[str]) -> list[OnlineRow | None]:
+        if self.refused < 2:
+            self.refused += 1
+            raise OnlineStoreUnavailableError("the store is away")
+        return super().read(view, keys)
+
+
+def test_rows_wait_for_the_online_store_that_they_are_completed_from(topics: Topics, tmp_path: Path) -> None:
+    calls = load_project(tmp_path, {"call": CALL}, {"subscriber": SUBSCRIBER})["subscriber"]
+    declared = {"name": "m", "view": "subscriber", "lookups": [{"view": "subscriber", "key": "device_lag_1"}]}
+    lookups = model_lookups(ModelDeclaration.model_validate(declared), VIEW, {"subscriber": calls})
+    store = AwayAtFirst(tmp_path / "online.db")
+    values = {"duration_s_sum_1h": 0.75}
+    store.write("subscriber", [online_row("d", 1_772_409_600_000, declaration=calls.digest, features=values)])
+    topics.send_rows(0, 5, device_lag_1="d")
+    topics.send_rows(5, 5, device_lag_1="unknown")
+    live = LiveModels("m", Aliases().version_of, lambda name, version: LoadedModel(name, version, SumModel()))
+    with running(Scorer(topics.connection, VIEW, live, OPTIONS, OnlineLookups(store, lookups))) as scorer:
+        until(lambda: scorer.counters.scores == 10, "10 scores")
+    assert store.refused == 2
+    scores = {score["event_id"]: score["score"] for score in topics.read("scores.m")}
+    assert scores == {f"e-{n}": 0.75 if n < 5 else 0.0 for n in range(10)}
+    store.close()
 
 
 def test_rows_wait_in_their_topic_for_the_first_champion(topics: Topics) -> None:

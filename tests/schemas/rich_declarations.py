@@ -66,6 +66,7 @@ MODEL: dict[str, Any] = {
     "view": "rider",
     "features": ["amount_lag_1", "hour"],
     "exclude": ["hour"],
+    "lookups": [{"view": "car", "key": "car_lag_1", "features": ["trips_sum_1h"], "after": "2s"}],
     "recipe": "gradient_boosting",
     "labels": {"event": "verdict", "match": "ride_id", "value": "is_fraud", "assume_negative_after": "24h"},
     "split": {"train": 0.6, "validation": 0.2, "test": 0.2, "gap": "longest_window"},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -92,7 +93,13 @@ def lookup_of(view: View, columns: Sequence[str] | None = None) -> Lookup:
 
 
 def join_features(
-    lake: Path, spine: pa.Table, lookups: Sequence[Lookup], *, at: At = "known", time_column: str = EVENT_TIMESTAMP
+    lake: Path,
+    spine: pa.Table,
+    lookups: Sequence[Lookup],
+    *,
+    at: At = "known",
+    time_column: str = EVENT_TIMESTAMP,
+    made_by: datetime | None = None,
 ) -> pa.Table:
     """Return the spine, in its order, with the columns of the lookups as they stood at each row.
 
@@ -102,15 +109,22 @@ def join_features(
         lookups: What is joined.
         at: Which rows had been visible.
         time_column: A timestamp; one without a zone is UTC.
+        made_by: Rows that were made after this instant do not count for any row of the spine; None: all do.
 
     Raises:
         FeatureStoreError: The spine lacks a column, or the result would have one twice.
     """
-    return join_lookups(lake, spine, lookups, at=at, time_column=time_column).table
+    return join_lookups(lake, spine, lookups, at=at, time_column=time_column, made_by=made_by).table
 
 
 def join_lookups(
-    lake: Path, spine: pa.Table, lookups: Sequence[Lookup], *, at: At = "known", time_column: str = EVENT_TIMESTAMP
+    lake: Path,
+    spine: pa.Table,
+    lookups: Sequence[Lookup],
+    *,
+    at: At = "known",
+    time_column: str = EVENT_TIMESTAMP,
+    made_by: datetime | None = None,
 ) -> Joined:
     """Join as `join_features` does, and tell also what was read and how much was found.
 
@@ -128,7 +142,7 @@ def join_lookups(
         connection = duckdb.connect(config={"temp_directory": spill, "python_enable_replacements": "false"})
         try:
             connection.execute("SET TimeZone = 'UTC'")
-            return _joined(connection, lake, spine, lookups, at, time_column)
+            return _joined(connection, lake, spine, lookups, at, time_column, made_by)
         finally:
             connection.close()
 
@@ -140,6 +154,7 @@ def _joined(
     lookups: Sequence[Lookup],
     at: At,
     time_column: str,
+    made_by: datetime | None,
 ) -> Joined:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -152,7 +167,7 @@ def _joined(
     for lookup in lookups:
         entities = spine.column(lookup.spine_key or lookup.key)
         connection.register("spine", pa.table({"_row": rows, "_at": instants, "_key": entities}))
-        query = _query(snapshots.get(lookup.view), lookup, at)
+        query = _query(snapshots.get(lookup.view), lookup, at, made_by)
         values = connection.sql(query).to_arrow_table()
         found[lookup.view] = pc.sum(values.column(_FOUND)).as_py() or 0
         for _, output in lookup.columns.values():
@@ -173,7 +188,7 @@ def _snapshots(connection: duckdb.DuckDBPyConnection, lake: Path, views: set[str
     return stored
 
 
-def _query(snapshot: Snapshot | None, lookup: Lookup, at: At) -> str:
+def _query(snapshot: Snapshot | None, lookup: Lookup, at: At, made_by: datetime | None) -> str:
     """Return the query of the lookup's columns: one row for each of the spine, in its order."""
     from headrace_lake.views import quoted, raw_name, sql_type, text
 
@@ -188,6 +203,8 @@ def _query(snapshot: Snapshot | None, lookup: Lookup, at: At) -> str:
         fresh = f"coalesce(n.clock >= s._at - to_milliseconds({lookup.ttl_ms}), false)"
     if lookup.declaration is not None:
         conditions.append(f"declaration = {text(lookup.declaration)}")
+    if made_by is not None:
+        conditions.append(f"emitted_at <= {text(made_by.isoformat())}::TIMESTAMPTZ")
     entity = quoted(lookup.key)
     entity_type = sql_type(snapshot.columns.field(lookup.key).type)
     visible = "greatest(clock, emitted_at)" if at == "known" else "clock"

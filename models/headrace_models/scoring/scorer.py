@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from headrace_features.online.errors import OnlineStoreUnavailableError
 from headrace_ingestion.settings import KafkaConnection
 from kafka import KafkaConsumer
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
@@ -16,6 +17,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from headrace_models.scoring.batch import score_batch
 from headrace_models.scoring.live import LiveModels
+from headrace_models.scoring.lookups import OnlineLookups
 from headrace_models.scoring.output import Output
 from headrace_models.scoring.rows import FeatureRow, RecentIds, Unscored, read_row
 from headrace_models.view import FeatureView
@@ -79,6 +81,7 @@ class Scorer:
         view: The view whose rows are read.
         live: Which versions score.
         options: How it reads.
+        lookups: What is looked up for each row; None: nothing. While the online store is away, rows wait.
         clock: Seconds since 1970.
     """
 
@@ -88,12 +91,14 @@ class Scorer:
         view: FeatureView,
         live: LiveModels,
         options: ScorerOptions | None = None,
+        lookups: OnlineLookups | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._connection = connection
         self._view = view
         self._live = live
         self._options = options or ScorerOptions()
+        self._lookups = lookups
         self._clock = clock
         self._topic = f"{connection.topic_prefix}features.{view.name}"
         self._recent = RecentIds(self._options.recent_ids)
@@ -192,20 +197,25 @@ class Scorer:
                 # Partitions that came with this very poll were not paused yet.
                 for partition, records in polled.items():
                     consumer.seek(partition, records[0].offset)
-            elif polled:
-                began = time.monotonic()
-                self._score(polled, output)
-                rest_seconds = began + self._options.batch_every_ms / 1000 - time.monotonic()
+            elif polled and self._score_at_pace(polled, output, stop):
                 done.update({partition: records[-1].offset + 1 for partition, records in polled.items()})
-                if rest_seconds > 0:
-                    stop.wait(rest_seconds)
             if done and time.monotonic() - committed_at >= self._options.commit_every_seconds:
                 _commit(consumer, done)
                 done, committed_at = {}, time.monotonic()
         if done:
             _commit(consumer, done)
 
-    def _score(self, polled: Mapping[TopicPartition, list[Any]], output: Output) -> None:
+    def _score_at_pace(self, polled: Mapping[TopicPartition, list[Any]], output: Output, stop: threading.Event) -> bool:
+        """Score what was polled, and rest until the next batch may begin; return whether it was scored."""
+        began = time.monotonic()
+        scored = self._score(polled, output, stop)
+        rest_seconds = began + self._options.batch_every_ms / 1000 - time.monotonic()
+        if rest_seconds > 0:
+            stop.wait(rest_seconds)
+        return scored
+
+    def _score(self, polled: Mapping[TopicPartition, list[Any]], output: Output, stop: threading.Event) -> bool:
+        """Score what was polled; return False when `stop` came first, with the rows unscored."""
         rows: list[FeatureRow] = []
         unreadable: list[Unscored] = []
         repeats = 0
@@ -218,7 +228,10 @@ class Scorer:
                     rows.append(row)
                 else:
                     repeats += 1
-        result = score_batch(rows, self._live.current, view=self._view.name, now_ms=self._now_ms)
+        completed = self._completed(rows, stop)
+        if completed is None:
+            return False
+        result = score_batch(completed, self._live.current, view=self._view.name, now_ms=self._now_ms)
         try:
             output.write(result, unreadable, self._now_ms())
         except KafkaError:
@@ -234,6 +247,21 @@ class Scorer:
             dead_letters=past.dead_letters + len(unreadable) + len(result.unscored),
             batches=past.batches + 1,
         )
+        return True
+
+    def _completed(self, rows: list[FeatureRow], stop: threading.Event) -> list[FeatureRow] | None:
+        """Return the rows with what is looked up for them, however long the store is away; None when `stop` comes."""
+        told = False
+        while self._lookups is not None:
+            try:
+                return self._lookups.complete(rows)
+            except OnlineStoreUnavailableError as error:
+                if not told:
+                    log.warning("model %s: rows wait for the online store: %s", self._live.name, error)
+                    told = True
+                if stop.wait(SHORTEST_PAUSE_SECONDS):
+                    return None
+        return rows
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
