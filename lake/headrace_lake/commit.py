@@ -21,6 +21,9 @@ from headrace_lake.unique import StoredKeys
 # the second attempt of a writer finds either a version of its own or the offsets of the other.
 ATTEMPTS = 20
 
+WHO = "lake writer"
+"""Stands in the log of a table beside each commit; `headrace lake history` shows it."""
+
 _WRITER_PROPERTIES = WriterProperties(compression="ZSTD", compression_level=1)
 
 
@@ -124,7 +127,9 @@ def append(handle: DeltaTable, rows: pa.Table, offsets: Mapping[str, int]) -> No
         mode="append",
         writer_properties=_WRITER_PROPERTIES,
         # No retries: delta-rs would move a refused append on top of the other commit, where nothing was checked.
-        commit_properties=CommitProperties(app_transactions=transactions, max_commit_retries=0),
+        commit_properties=CommitProperties(
+            app_transactions=transactions, max_commit_retries=0, custom_metadata={"userName": WHO}
+        ),
     )
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Parameters: TypeAlias = Sequence[object] | Mapping[str, object]
 
+LONGEST_SECONDS = 3_600.0
+"""No query may take longer: upkeep keeps files that went for twice this time."""
+
 _BATCH_ROWS = 10_000
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
@@ -28,7 +31,7 @@ class Limits:
     """What one query may use.
 
     Attributes:
-        seconds: Wall time.
+        seconds: Wall time; at most `LONGEST_SECONDS`.
         memory_bytes: Memory; sorts and joins beyond it go to disk.
         disk_bytes: Disk for them.
         rows: Rows of the result; None for any number.
@@ -44,6 +47,15 @@ class Limits:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise QueryError(f"the limit {name!r} of a query is {value}", {"expected": "more than 0"}, f"{name}=60")
+        if self.seconds > LONGEST_SECONDS:
+            raise QueryError(
+                f"the limit 'seconds' of a query is {self.seconds:g}",
+                {
+                    "expected": f"at most {LONGEST_SECONDS:g}",
+                    "why": "upkeep removes files that no query can be reading any more",
+                },
+                f"seconds={LONGEST_SECONDS:g}",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,11 @@ def query_error(error: duckdb.Error, query: str, tables: Sequence[str], limits: 
 def _unknown_table(name: str, query: str, tables: Sequence[str]) -> QueryError:
     # DuckDB leaves the schema out when only the table is unknown.
     written = re.search(rf'[\w"]+\."?{re.escape(name)}\b', query)
-    full = written[0].replace('"', "") if written and "." not in name else name
+    return unknown_table(written[0].replace('"', "") if written and "." not in name else name, tables)
+
+
+def unknown_table(full: str, tables: Sequence[str]) -> QueryError:
+    """Return the error of a table that does not exist."""
     near = closest(full, tables) or closest(full, [table.split(".")[1] for table in tables])
     if near is not None and "." not in near:
         near = next(table for table in tables if table.endswith(f".{near}"))

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
+from headrace_lake.as_of import NEWEST, AsOf, version_at
 from headrace_lake.delta_table import active_files, open_for_read, stored_schema
 from headrace_lake.layout import Schema, stored_tables, table_folder
 from headrace_lake.schemas import arrow_schema
@@ -30,6 +31,8 @@ class TableInfo:
         bytes: Their size together.
         newest: Largest record timestamp; None when there is no row.
         version: Delta version; None when the table is declared and not yet made.
+        small_files: Files that a compaction would merge.
+        last_compaction: When that was last done.
     """
 
     schema: Schema
@@ -39,6 +42,8 @@ class TableInfo:
     bytes: int
     newest: datetime | None
     version: int | None
+    small_files: int = 0
+    last_compaction: datetime | None = None
 
 
 def known_tables(lake: Path, specs: Sequence[TableSpec]) -> list[tuple[Schema, str]]:
@@ -46,9 +51,15 @@ def known_tables(lake: Path, specs: Sequence[TableSpec]) -> list[tuple[Schema, s
     return sorted({*stored_tables(lake), *((spec.schema, spec.name) for spec in specs)})
 
 
-def take_snapshot(lake: Path, schema: Schema, name: str, spec: TableSpec | None) -> Snapshot | None:
-    """Return the newest version of a table; an empty one when it is only declared, None when it is neither."""
-    handle = open_for_read(table_folder(lake, schema, name))
+def take_snapshot(
+    lake: Path, schema: Schema, name: str, spec: TableSpec | None, as_of: AsOf = NEWEST
+) -> Snapshot | None:
+    """Return the version of a table that is meant; an empty one when it is only declared, None when it is neither.
+
+    Raises:
+        QueryError: That version is not there, or not any more.
+    """
+    handle = version_at(lake, schema, name, as_of)
     if handle is None:
         return None if spec is None else declared_snapshot(spec)
     return Snapshot(
@@ -66,8 +77,18 @@ def declared_snapshot(spec: TableSpec) -> Snapshot:
     return Snapshot(spec.schema, spec.name, arrow_schema(spec))
 
 
-def table_info(lake: Path, schema: Schema, name: str) -> TableInfo:
-    """Return the figures of a table, from its log alone."""
+def table_info(
+    lake: Path, schema: Schema, name: str, small_bytes: int = 0, last_compaction: datetime | None = None
+) -> TableInfo:
+    """Return the figures of a table, from its log alone.
+
+    Args:
+        lake: Folder of the lake.
+        schema: Schema of the table.
+        name: Name of the table.
+        small_bytes: A file below this size is a small one.
+        last_compaction: When the table was last compacted.
+    """
     handle = open_for_read(table_folder(lake, schema, name))
     if handle is None:
         return TableInfo(schema, name, 0, 0, 0, None, None)
@@ -81,6 +102,8 @@ def table_info(lake: Path, schema: Schema, name: str) -> TableInfo:
         pc.sum(files.column("size_bytes")).as_py() or 0,
         newest,
         handle.version(),
+        pc.sum(pc.less(files.column("size_bytes"), small_bytes)).as_py() or 0,
+        last_compaction,
     )
 
 

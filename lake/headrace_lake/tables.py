@@ -60,6 +60,7 @@ class TableSpec:
         topic: The topic, prefix included.
         columns: The record's own columns, in order.
         time_column: The timestamp by which files are pruned.
+        key_column: The column that rows are asked for by; compacted files are sorted by it.
         contract: For events: the contract that reads a record. None: a record is a JSON object of the columns' fields.
         dead_letters_here: For events: the writer itself records what the contract refuses, because no job reads them.
         unique_by: Of rows equal in these columns the first is kept, over the whole table.
@@ -71,6 +72,7 @@ class TableSpec:
     topic: str
     columns: tuple[Column, ...]
     time_column: str
+    key_column: str = "_key"
     contract: Contract | None = None
     dead_letters_here: bool = False
     unique_by: tuple[str, ...] = ()
@@ -85,7 +87,7 @@ class TableSpec:
                 {"columns": ", ".join(names)},
                 f"rename the field or feature {twice[0]!r}",
             )
-        missing = [name for name in (self.time_column, *self.unique_by) if name not in names]
+        missing = [name for name in (self.time_column, self.key_column, *self.unique_by) if name not in names]
         if missing:
             raise LakeError(
                 f"table {self.full_name} names the column {missing[0]!r}, which it does not have",
@@ -97,6 +99,15 @@ class TableSpec:
     def full_name(self) -> str:
         """Name in SQL: `<schema>.<name>`."""
         return f"{self.schema}.{self.name}"
+
+    @property
+    def sort_columns(self) -> tuple[str, ...]:
+        """Order of rows inside a compacted file.
+
+        By key and time; the writer looks for repeats of a table with `unique_by` by time, so there time comes first.
+        """
+        key_and_time = (self.key_column, self.time_column)
+        return (*(reversed(key_and_time) if self.unique_by else key_and_time), "_partition", "_offset")
 
     @cached_property
     def all_columns(self) -> tuple[Column, ...]:
@@ -124,6 +135,7 @@ def events_table(contract: Contract, prefix: str = "", *, dead_letters_here: boo
         topic_of("events", contract.name, prefix),
         envelope + fields,
         contract.time,
+        contract.key,
         contract=contract,
         dead_letters_here=dead_letters_here,
         committed_only=False,
@@ -160,7 +172,7 @@ def features_table(
         Column("emitted_at", "timestamp", required=True),
     )
     columns = tuple(Column(name, type_, source=name) for name, type_ in features)
-    return TableSpec("features", view, topic_of("features", view, prefix), envelope + columns, "event_time")
+    return TableSpec("features", view, topic_of("features", view, prefix), envelope + columns, "event_time", key)
 
 
 def scores_table(model: str, prefix: str = "") -> TableSpec:

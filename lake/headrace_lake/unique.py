@@ -13,6 +13,7 @@ from headrace_lake.delta_table import active_files
 from headrace_lake.tables import TableSpec
 
 DEFAULT_KEYS_IN_MEMORY = 500_000
+DEFAULT_LARGE_ROWS = 100_000
 
 
 class StoredKeys:
@@ -24,12 +25,20 @@ class StoredKeys:
     Args:
         spec: A table with `unique_by`.
         keys_in_memory: Forget the files used least recently beyond this number of keys (about 150 bytes each).
+        large_rows: Keep nothing of a file of more rows: a compaction has made it, in the order of time, and only the
+            few rows of a batch's time are read of it.
     """
 
-    def __init__(self, spec: TableSpec, keys_in_memory: int = DEFAULT_KEYS_IN_MEMORY) -> None:
+    def __init__(
+        self,
+        spec: TableSpec,
+        keys_in_memory: int = DEFAULT_KEYS_IN_MEMORY,
+        large_rows: int = DEFAULT_LARGE_ROWS,
+    ) -> None:
         self._columns = list(spec.unique_by)
         self._time = spec.time_column
         self._limit = keys_in_memory
+        self._large_rows = large_rows
         self._files: dict[str, frozenset[tuple[str | None, ...]]] = {}
         self._held = 0
 
@@ -40,24 +49,27 @@ class StoredKeys:
         candidates = list(_keys(rows.select(self._columns)))
         unseen = set(candidates)
         stored: set[tuple[str | None, ...]] = set()
-        for path in self._overlapping(rows, handle):
-            stored |= unseen & self._keys_of(path)
+        times = pc.min_max(rows.column(self._time))
+        for path in self._overlapping(times, handle):
+            stored |= unseen & self._keys_of(path, times)
         keep = []
         for key in candidates:
             keep.append(key in unseen and key not in stored)
             unseen.discard(key)
         return rows if all(keep) else rows.filter(pa.array(keep))
 
-    def _overlapping(self, rows: pa.Table, handle: DeltaTable) -> list[str]:
+    def _overlapping(self, times: pa.StructScalar, handle: DeltaTable) -> list[str]:
         # Statistics and event times are both whole milliseconds. A file without statistics is always among the answers.
-        times = pc.min_max(rows.column(self._time)).as_py()
-        low, high = (times[end].isoformat().replace("+00:00", "Z") for end in ("min", "max"))
+        low, high = (times[end].as_py().isoformat().replace("+00:00", "Z") for end in ("min", "max"))
         overlap = f"{self._time} >= '{low}' AND {self._time} <= '{high}'"
         return active_files(handle, overlap)
 
-    def _keys_of(self, path: str) -> frozenset[tuple[str | None, ...]]:
+    def _keys_of(self, path: str, times: pa.StructScalar) -> frozenset[tuple[str | None, ...]]:
         known = self._files.pop(path, None)
         if known is None:
+            if pq.read_metadata(path).num_rows > self._large_rows:
+                overlap = [(self._time, ">=", times["min"]), (self._time, "<=", times["max"])]
+                return frozenset(_keys(pq.read_table(path, columns=self._columns, filters=overlap)))
             known = frozenset(_keys(pq.read_table(path, columns=self._columns)))
             self._held += len(known)
         self._files[path] = known

@@ -61,7 +61,7 @@ def schema_statements() -> Iterator[str]:
 def view_statements(snapshots: Collection[Snapshot]) -> Iterator[str]:
     """Return the statements that make the views of all tables, in an order in which they can be run."""
     for snapshot in snapshots:
-        yield f"CREATE VIEW {raw_name(snapshot)} AS {_rows_of(snapshot)}"
+        yield f"CREATE VIEW {raw_name(snapshot)} AS {rows_of(snapshot)}"
     has_duplicates = any(snapshot.full_name == "ops.duplicates" and snapshot.files for snapshot in snapshots)
     for snapshot in snapshots:
         yield f"CREATE VIEW {quoted(snapshot.schema)}.{quoted(snapshot.name)} AS {_view_of(snapshot, has_duplicates)}"
@@ -105,7 +105,8 @@ def sql_type(type_: pa.DataType) -> str:
     return "VARCHAR"
 
 
-def _rows_of(snapshot: Snapshot) -> str:
+def rows_of(snapshot: Snapshot) -> str:
+    """Return the query of all rows of the table, with all of its columns and in their types."""
     nothing = ", ".join(f"NULL::{sql_type(field.type)} AS {quoted(field.name)}" for field in snapshot.columns)
     empty = f"SELECT {nothing} WHERE false"
     if not snapshot.files:

@@ -1,0 +1,130 @@
+"""`ops.upkeep`: what upkeep did, when, and with what result; a table of the lake like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError
+
+from headrace_lake.delta_table import open_for_read
+from headrace_lake.errors import LakeWriteError
+from headrace_lake.layout import table_folder
+from headrace_lake.schemas import TIMESTAMP
+
+Action = Literal["retain", "compact", "vacuum"]
+
+TABLE = "ops.upkeep"
+
+_SCHEMA = pa.schema(
+    [
+        ("_recorded_at", TIMESTAMP),
+        ("table", pa.string()),
+        ("action", pa.string()),
+        ("who", pa.string()),
+        ("files_before", pa.int64()),
+        ("files_after", pa.int64()),
+        ("bytes_before", pa.int64()),
+        ("bytes_after", pa.int64()),
+        ("rows", pa.int64()),
+        ("files_freed", pa.int64()),
+        ("bytes_freed", pa.int64()),
+        ("seconds", pa.float64()),
+        ("failure", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that upkeep did, or could not do.
+
+    Attributes:
+        table: `<schema>.<name>`.
+        action: What.
+        who: `headrace up`, or a command.
+        files_before: Files of the table before.
+        files_after: Files afterwards.
+        bytes_before: Bytes before.
+        bytes_after: Bytes afterwards.
+        rows: Rows rewritten by a compaction, or deleted by retention.
+        files_freed: Files that a vacuum removed from the disk.
+        bytes_freed: Their bytes.
+        seconds: Time it took.
+        failure: Why it failed; None when it did not.
+    """
+
+    table: str
+    action: Action
+    who: str
+    files_before: int | None = None
+    files_after: int | None = None
+    bytes_before: int | None = None
+    bytes_after: int | None = None
+    rows: int | None = None
+    files_freed: int | None = None
+    bytes_freed: int | None = None
+    seconds: float | None = None
+    failure: str | None = None
+
+    def figures(self) -> dict[str, object]:
+        """Return what is known of it, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None and name != "action"}
+
+
+def record(lake: Path, entries: Sequence[Entry], now_ms: int) -> None:
+    """Add entries to `ops.upkeep`, which is made with its first.
+
+    Args:
+        lake: Folder of the lake.
+        entries: What was done.
+        now_ms: The time of day, in milliseconds since 1970.
+
+    Raises:
+        LakeWriteError: They could not be stored.
+    """
+    if not entries:
+        return
+    names = [field.name for field in fields(Entry)]
+    now = datetime.fromtimestamp(now_ms / 1_000, UTC)
+    rows = [{"_recorded_at": now, **{name: getattr(entry, name) for name in names}} for entry in entries]
+    folder = _folder(lake)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        write_deltalake(
+            str(folder),
+            pa.Table.from_pylist(rows, schema=_SCHEMA),
+            mode="append",
+            commit_properties=CommitProperties(custom_metadata={"userName": entries[0].who}),
+        )
+    except (DeltaError, OSError) as error:
+        raise LakeWriteError(
+            f"what upkeep did could not be written to {TABLE}: {str(error).strip().splitlines()[0]}",
+            {"folder": str(folder), "expected": "a folder that can be written, on a disk that is not full"},
+            f"df -h {lake}",
+        ) from error
+
+
+def last_done(lake: Path) -> dict[tuple[str, str], datetime]:
+    """Return (table, action) → when it was last done without a failure."""
+    handle = open_for_read(_folder(lake))
+    if handle is None:
+        return {}
+    rows = _rows(handle).filter(pc.field("failure").is_null()).group_by(["table", "action"])
+    newest = rows.aggregate([("_recorded_at", "max")]).to_pylist()
+    return {(row["table"], row["action"]): row["_recorded_at_max"] for row in newest}
+
+
+def _rows(handle: DeltaTable) -> pa.Table:
+    return pa.table(handle.scan(columns=["table", "action", "failure", "_recorded_at"]))
+
+
+def _folder(lake: Path) -> Path:
+    schema, _, name = TABLE.partition(".")
+    return table_folder(lake, schema, name)  # type: ignore[arg-type]  # `ops` is a schema

@@ -1,0 +1,289 @@
+"""The one way files of a table are replaced by others: written aside first, then swapped in one commit.
+
+A crash before the commit leaves a file that no version names, which the vacuum removes; after it, all is done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, RemoveAction
+
+from headrace_lake.delta_table import stored_schema
+from headrace_lake.errors import LakeError, LakeWriteError
+from headrace_lake.upkeep.files import KeptTable, StoredFile, opened, present_columns
+from headrace_lake.views import Snapshot, quoted, rows_of, text
+
+# A commit of the writer comes in between at most as often as it commits; opening a table takes milliseconds.
+ATTEMPTS = 100
+_ROW_GROUP_ROWS = 122_880
+ENGINE_ERRORS = (duckdb.Error, OSError, pa.ArrowException)
+"""What reading and writing of files raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What rewriting may use.
+
+    Attributes:
+        memory_bytes: Memory of one rewrite; sorting beyond it goes to disk.
+        threads: Threads of one rewrite.
+    """
+
+    memory_bytes: int = 1_000_000_000
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Files that give way to others.
+
+    Attributes:
+        action: What is being done: `compact`, `recompress`, `delete`.
+        removed: The files that go.
+        added: Those that come in their place.
+        rows_removed: Rows that are not in the new files.
+        changes_data: Whether rows go, and not only files.
+    """
+
+    action: str
+    removed: Sequence[StoredFile]
+    added: Sequence[AddAction] = field(default_factory=tuple)
+    rows_removed: int = 0
+    changes_data: bool = False
+
+
+def file_name(level: int) -> str:
+    """Return a name for a new file; it says the zstd level that its columns are compressed with."""
+    return f"part-{uuid4()}.zstd{level}.parquet"
+
+
+def compression_level(path: str) -> int:
+    """Return the zstd level of a file; the writer's is 1."""
+    marked = path.removesuffix(".parquet").rpartition(".zstd")[2]
+    return int(marked) if marked.isdigit() else 1
+
+
+def write_merged(
+    table: KeptTable,
+    handle: DeltaTable,
+    files: Sequence[StoredFile],
+    *,
+    level: int,
+    engine: Engine,
+    keep: str = "true",
+) -> AddAction:
+    """Write the rows of some files into one new file, in the order of the table, and return its entry for the log.
+
+    Args:
+        table: The table.
+        handle: One of its versions, which has the files.
+        files: The files to be read.
+        level: Level of zstd, 1 to 22.
+        engine: What may be used.
+        keep: Condition of the rows to be kept, in SQL.
+
+    Raises:
+        LakeError: A file cannot be read, the disk is full, or the new file has not the rows that it should have.
+    """
+    snapshot = Snapshot(
+        table.schema, table.name, stored_schema(handle), tuple(str(one.place(table.folder)) for one in files)
+    )
+    order = ", ".join(f"{quoted(name)} NULLS LAST" for name in present_columns(handle, table.sort_columns))
+    rows = f"SELECT * FROM ({rows_of(snapshot)}) WHERE {keep}" + (f" ORDER BY {order}" if order else "")
+    path = table.folder / file_name(level)
+    options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {level}, ROW_GROUP_SIZE {_ROW_GROUP_ROWS}"
+    try:
+        ((written,),) = ask(f"COPY ({rows}) TO {text(str(path))} ({options})", engine)
+        _force_to_disk(path)
+        metadata = pq.read_metadata(path)
+    except ENGINE_ERRORS as error:
+        path.unlink(missing_ok=True)
+        raise rewrite_error(table, files, error) from error
+    expected = sum(one.rows or 0 for one in files) if all(one.rows is not None for one in files) else written
+    if metadata.num_rows != written or (keep == "true" and written != expected):
+        path.unlink(missing_ok=True)
+        raise LakeError(
+            f"table {table.full_name} was left as it is: {len(files)} files were read as {metadata.num_rows:,} rows",
+            {"expected": f"{expected:,} rows", "folder": str(table.folder)},
+            f"headrace lake sql 'select count(*) from {table.full_name}'",
+        )
+    return AddAction(
+        path=path.name,
+        size=path.stat().st_size,
+        partition_values={},
+        modification_time=time.time_ns() // 1_000_000,
+        data_change=keep != "true",
+        stats=_statistics(handle, metadata),
+    )
+
+
+def ask(query: str, engine: Engine) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement of our own, run within the engine's limits.
+
+    Raises:
+        duckdb.Error: It failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="headrace-upkeep-") as spill:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{engine.memory_bytes}B",
+            "threads": engine.threads,
+            "temp_directory": spill,
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+        with duckdb.connect(":memory:", config=config) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection.execute(query).fetchall()
+
+
+def replace_files(table: KeptTable, replacement: Replacement, who: str) -> int | None:
+    """Swap files in one commit, whatever the writer commits meanwhile; return the version that has the new ones.
+
+    None: one of the old files is not part of the table any more. Nothing was changed then, and the new files are gone.
+
+    Args:
+        table: The table.
+        replacement: What goes and what comes.
+        who: Stands in the log.
+
+    Raises:
+        LakeWriteError: The commit could not be made; nothing was changed.
+    """
+    try:
+        version = _swapped(table, replacement, who)
+    except BaseException:
+        _remove_new(table, replacement)
+        raise
+    if version is None:
+        _remove_new(table, replacement)
+    return version
+
+
+def _swapped(table: KeptTable, replacement: Replacement, who: str) -> int | None:
+    gone = {file.path for file in replacement.removed}
+    for _ in range(ATTEMPTS):
+        # As the writer does: what was checked and what is committed is one handle, so nobody can come in between.
+        handle = opened(table)
+        if not gone <= set(pa.table(handle.get_add_actions()).column("path").to_pylist()):
+            return None
+        try:
+            handle.create_write_transaction(
+                [*_removals(replacement), *replacement.added],
+                mode="append",
+                schema=handle.schema(),
+                commit_properties=CommitProperties(
+                    max_commit_retries=0, custom_metadata={"userName": who, "headrace": _note(replacement)}
+                ),
+            )
+        except CommitFailedError:
+            continue
+        except (DeltaError, OSError) as error:
+            raise _write_error(table, str(error)) from error
+        # The handle stays what it was; without retries the commit made the version after it.
+        return handle.version() + 1
+    raise _write_error(table, f"it was changed by others during {ATTEMPTS} attempts")
+
+
+def _removals(replacement: Replacement) -> list[RemoveAction]:
+    now_ms = time.time_ns() // 1_000_000
+    return [RemoveAction(file.path, replacement.changes_data, now_ms, file.bytes, {}) for file in replacement.removed]
+
+
+def _note(replacement: Replacement) -> dict[str, object]:
+    rows_added = sum(json.loads(one.stats)["numRecords"] for one in replacement.added)
+    return {
+        "action": replacement.action,
+        "files_added": len(replacement.added),
+        "files_removed": len(replacement.removed),
+        "rows_added": rows_added,
+        "rows_removed": rows_added + replacement.rows_removed,
+    }
+
+
+def _remove_new(table: KeptTable, replacement: Replacement) -> None:
+    for added in replacement.added:
+        (table.folder / added.path).unlink(missing_ok=True)
+
+
+def _force_to_disk(path: Path) -> None:
+    # The only copy of these rows, once the old files are gone.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _statistics(handle: DeltaTable, metadata: pq.FileMetaData) -> str:
+    """Return what the log says of a new file, for the columns by which the table is pruned."""
+    pruned = handle.metadata().configuration.get("delta.dataSkippingStatsColumns")
+    wanted = None if pruned is None else {name.strip() for name in pruned.split(",")}
+    smallest: dict[str, object] = {}
+    largest: dict[str, object] = {}
+    nulls: dict[str, int] = {}
+    for field_ in stored_schema(handle):
+        # Parquet cuts long texts, and NaN has no order: numbers and times are what prunes.
+        is_exact = pa.types.is_integer(field_.type) or pa.types.is_timestamp(field_.type)
+        if not is_exact or (wanted is not None and field_.name not in wanted):
+            continue
+        found = [_column(metadata, group, field_.name) for group in range(metadata.num_row_groups)]
+        known = [one for one in found if one is not None]
+        if len(known) < len(found) or not known:
+            continue
+        nulls[field_.name] = sum(one.null_count for one in known)
+        with_values = [one for one in known if one.has_min_max]
+        if with_values and all(one.has_min_max or one.num_values == 0 for one in known):
+            smallest[field_.name] = _as_json(min(one.min for one in with_values))
+            largest[field_.name] = _as_json(max(one.max for one in with_values))
+    return json.dumps(
+        {"numRecords": metadata.num_rows, "minValues": smallest, "maxValues": largest, "nullCount": nulls}
+    )
+
+
+def _column(metadata: pq.FileMetaData, group: int, name: str) -> pq.Statistics | None:
+    columns = metadata.row_group(group)
+    for index in range(columns.num_columns):
+        column = columns.column(index)
+        if column.path_in_schema == name:
+            return column.statistics if column.is_stats_set and column.statistics.has_null_count else None
+    return None
+
+
+def _as_json(value: object) -> object:
+    if not isinstance(value, datetime):
+        return value
+    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def rewrite_error(table: KeptTable, files: Sequence[StoredFile], error: Exception) -> LakeError:
+    """Return the error of files that could not be read or written anew."""
+    cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return LakeError(
+        f"{len(files)} files of table {table.full_name} could not be rewritten: {cause}",
+        {"folder": str(table.folder), "expected": "room on the disk for one more copy of them"},
+        f"df -h {table.folder}",
+    )
+
+
+def _write_error(table: KeptTable, cause: str) -> LakeWriteError:
+    return LakeWriteError(
+        f"files of table {table.full_name} could not be replaced: {cause.strip().splitlines()[0]}",
+        {"folder": str(table.folder), "expected": "a folder that can be written, on a disk that is not full"},
+        f"df -h {table.folder}",
+    )

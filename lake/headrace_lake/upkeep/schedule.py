@@ -1,0 +1,202 @@
+"""Upkeep by itself: what is due is done, one table after the other, and recorded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeAlias, get_args
+
+from headrace_ingestion.clock import Clock, SystemClock
+
+from headrace_lake.errors import LakeError
+from headrace_lake.tables import TableSpec
+from headrace_lake.upkeep.compact import TARGET_BYTES, Compaction, compact, is_small
+from headrace_lake.upkeep.files import KeptTable, kept_tables, opened, stored_files
+from headrace_lake.upkeep.record import Action, Entry, last_done, record
+from headrace_lake.upkeep.retain import Retained, Tiers, retain
+from headrace_lake.upkeep.rewrite import Engine
+from headrace_lake.upkeep.vacuum import DEFAULT_AGE, Vacuumed, check_age, vacuum
+
+log = logging.getLogger(__name__)
+
+WHO = "headrace up"
+
+Done: TypeAlias = Mapping[tuple[str, str], datetime]
+"""Table and action → when it was last done."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepPolicy:
+    """When upkeep does what.
+
+    Attributes:
+        check_seconds: Time between two looks at the tables.
+        small_files: Compact a table that has more small files than this; None: never.
+        target_bytes: Size that files are made to have.
+        vacuum_every: Time between two vacuums of a table; None: never.
+        vacuum_age: Remove files that went longer ago than this.
+        retain_every: Time between two looks for rows that are old enough.
+        tiers: Schema or `<schema>.<name>` → what happens to old rows; the table's own are stronger.
+        engine: What rewriting may use.
+
+    Raises:
+        LakeError: `vacuum_age` is too small.
+    """
+
+    check_seconds: float = 60.0
+    small_files: int | None = 100
+    target_bytes: int = TARGET_BYTES
+    vacuum_every: timedelta | None = timedelta(days=1)
+    vacuum_age: timedelta = DEFAULT_AGE
+    retain_every: timedelta = timedelta(days=1)
+    tiers: Mapping[str, Tiers] = field(default_factory=dict)
+    engine: Engine = field(default_factory=Engine)
+
+    def __post_init__(self) -> None:
+        check_age(self.vacuum_age)
+
+    def tiers_of(self, table: KeptTable) -> Tiers | None:
+        """Return what happens to old rows of a table, or None when nothing does."""
+        return self.tiers.get(table.full_name) or self.tiers.get(table.schema)
+
+
+class Upkeep:
+    """The upkeep of a lake.
+
+    Args:
+        lake: Folder of the lake.
+        specs: Declared tables.
+        policy: When what is done.
+        clock: The clocks.
+    """
+
+    def __init__(
+        self, lake: Path, specs: Sequence[TableSpec], policy: UpkeepPolicy | None = None, clock: Clock | None = None
+    ) -> None:
+        self._lake = lake
+        self._specs = tuple(specs)
+        self._policy = policy or UpkeepPolicy()
+        self._clock = clock or SystemClock()
+        self._stop = threading.Event()
+        # Table and action → the failure that was recorded last: it is recorded once, however often it is met.
+        self._failures: dict[tuple[str, Action], str] = {}
+
+    def run(self, stop: threading.Event, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Look at the tables again and again until `stop` is set; what is begun then is ended after its commit."""
+        self._stop = stop
+        on_ready()
+        while not stop.wait(self._policy.check_seconds):
+            try:
+                self.turn()
+            except LakeError as error:
+                log.error("%s", error)
+
+    def turn(self) -> list[Entry]:
+        """Do once what is due, and return what was done or has failed; both stand in `ops.upkeep`.
+
+        Raises:
+            LakeError: The record could not be read or written.
+        """
+        done = last_done(self._lake)
+        entries = []
+        for table in kept_tables(self._lake, self._specs):
+            # Old rows go before files are merged, and files before they are removed.
+            for action in get_args(Action):
+                entry = None if self._stop.is_set() else self._tried(table, action, done)
+                entries += [entry] if entry else []
+        record(self._lake, entries, self._clock.now_ms())
+        return entries
+
+    def _tried(self, table: KeptTable, action: Action, done: Done) -> Entry | None:
+        try:
+            entry = self._do(table, action, done)
+        except LakeError as error:
+            failure = str(error).splitlines()[0]
+            if self._failures.get((table.full_name, action)) == failure:
+                return None
+            self._failures[table.full_name, action] = failure
+            log.error("%s", error)
+            return Entry(table.full_name, action, WHO, failure=failure)
+        self._failures.pop((table.full_name, action), None)
+        if entry is not None:
+            log.info("%s: %s", action, ", ".join(f"{name} {value}" for name, value in entry.figures().items()))
+        return entry
+
+    def _do(self, table: KeptTable, action: Action, done: Done) -> Entry | None:
+        match action:
+            case "retain":
+                return self._retain(table, done)
+            case "compact":
+                return self._compact(table)
+            case "vacuum":
+                return self._vacuum(table, done)
+
+    def _retain(self, table: KeptTable, done: Done) -> Entry | None:
+        policy = self._policy
+        tiers = policy.tiers_of(table)
+        if tiers is None or not self._is_time(table, "retain", policy.retain_every, done):
+            return None
+        result = retain(
+            table,
+            tiers,
+            self._clock.now_ms(),
+            engine=policy.engine,
+            target_bytes=policy.target_bytes,
+            who=WHO,
+            should_stop=self._stop.is_set,
+        )
+        return entry_of(result, WHO)
+
+    def _compact(self, table: KeptTable) -> Entry | None:
+        policy = self._policy
+        if policy.small_files is None:
+            return None
+        files = stored_files(opened(table), table.time_column)
+        if sum(is_small(file.bytes, policy.target_bytes) for file in files) <= policy.small_files:
+            return None
+        result = compact(
+            table, target_bytes=policy.target_bytes, engine=policy.engine, who=WHO, should_stop=self._stop.is_set
+        )
+        return entry_of(result, WHO) if result.did_something else None
+
+    def _vacuum(self, table: KeptTable, done: Done) -> Entry | None:
+        every = self._policy.vacuum_every
+        if every is None or not self._is_time(table, "vacuum", every, done):
+            return None
+        return entry_of(vacuum(table, age=self._policy.vacuum_age, who=WHO), WHO)
+
+    def _is_time(self, table: KeptTable, action: Action, every: timedelta, done: Done) -> bool:
+        last = done.get((table.full_name, action)) or _made_at(table)
+        return datetime.fromtimestamp(self._clock.now_ms() / 1_000, UTC) - last >= every
+
+
+def entry_of(result: Compaction | Retained | Vacuumed, who: str) -> Entry:
+    """Return the entry of `ops.upkeep` that says what was done."""
+    if isinstance(result, Vacuumed):
+        return Entry(
+            result.table,
+            "vacuum",
+            who,
+            files_freed=result.files,
+            bytes_freed=result.bytes,
+            seconds=result.seconds,
+        )
+    return Entry(
+        result.table,
+        "compact" if isinstance(result, Compaction) else "retain",
+        who,
+        files_before=result.files_before,
+        files_after=result.files_after,
+        bytes_before=result.bytes_before,
+        bytes_after=result.bytes_after,
+        rows=result.rows if isinstance(result, Compaction) else result.deleted_rows,
+        seconds=result.seconds,
+    )
+
+
+def _made_at(table: KeptTable) -> datetime:
+    return datetime.fromtimestamp(opened(table).metadata().created_time / 1_000, UTC)
