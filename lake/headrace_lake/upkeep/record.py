@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from headrace_lake.delta_table import open_for_read
@@ -116,13 +115,13 @@ def last_done(lake: Path) -> dict[tuple[str, str], datetime]:
     handle = open_for_read(_folder(lake))
     if handle is None:
         return {}
-    rows = _rows(handle).filter(pc.field("failure").is_null()).group_by(["table", "action"])
-    newest = rows.aggregate([("_recorded_at", "max")]).to_pylist()
-    return {(row["table"], row["action"]): row["_recorded_at_max"] for row in newest}
-
-
-def _rows(handle: DeltaTable) -> pa.Table:
-    return pa.table(handle.scan(columns=["table", "action", "failure", "_recorded_at"]))
+    columns = ["table", "action", "failure", "_recorded_at"]
+    newest: dict[tuple[str, str], datetime] = {}
+    for row in pa.table(handle.scan(columns=columns)).to_pylist():
+        key, at = (row["table"], row["action"]), row["_recorded_at"]
+        if row["failure"] is None and (key not in newest or at > newest[key]):
+            newest[key] = at
+    return newest
 
 
 def _folder(lake: Path) -> Path:

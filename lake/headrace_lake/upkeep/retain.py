@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from headrace_ingestion.durations import format_duration
 
-from headrace_lake.errors import LakeError
+from headrace_lake.errors import LakeError, LakeWriteError
 from headrace_lake.upkeep.compact import TARGET_BYTES, full_bins
 from headrace_lake.upkeep.files import KeptTable, StoredFile, opened, stored_files
 from headrace_lake.upkeep.rewrite import (
@@ -25,6 +25,8 @@ from headrace_lake.upkeep.rewrite import (
 from headrace_lake.views import quoted, text, text_list
 
 _COMMAND = "headrace lake retain"
+# A compaction that replaces a file in between makes the plan void; it is the only one who does.
+_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,24 +159,41 @@ class _Work:
 
     def delete(self, before: datetime) -> int:
         """Delete rows with an event time before the instant; return how many."""
+        deleted = 0
+        for _ in range(_ATTEMPTS):
+            found, is_done = self._delete_once(before)
+            deleted += found
+            if is_done or self.should_stop():
+                return deleted
+        raise LakeWriteError(
+            f"rows of table {self.table.full_name} could not be deleted: a compaction was faster {_ATTEMPTS} times",
+            {"folder": str(self.table.folder), "deleted": f"{deleted:,} rows"},
+            f"headrace lake retain {self.table.full_name}",
+        )
+
+    def _delete_once(self, before: datetime) -> tuple[int, bool]:
+        """Return how many rows were deleted, and whether none of the files was replaced by somebody else meanwhile."""
         handle = opened(self.table)
+        # Without statistics only the rows themselves tell.
         files = [
             file for file in stored_files(handle, self.table.time_column) if file.oldest is None or file.oldest < before
         ]
         too_old = f"{quoted(self.table.time_column)} < {text(before.isoformat())}::TIMESTAMPTZ"
         counts = self._counts(files, too_old)
         if self.is_dry_run:
-            return sum(old for old, _ in counts.values())
+            return sum(old for old, _ in counts.values()), True
         whole = [file for file in files if counts[file.path][0] == counts[file.path][1]]
-        deleted = self._replace(Replacement("delete", whole, (), _sum(whole, counts), True)) if whole else 0
+        work = [Replacement("delete", whole, (), sum(counts[file.path][0] for file in whole), True)] if whole else []
         for file in files:
             old, rows = counts[file.path]
-            if 0 < old < rows and not self.should_stop():
+            if 0 < old < rows:
                 level = compression_level(file.path)
                 keep = f"({too_old}) IS NOT TRUE"
                 added = write_merged(self.table, handle, [file], level=level, engine=self.engine, keep=keep)
-                deleted += self._replace(Replacement("delete", [file], [added], old, True))
-        return deleted
+                work.append(Replacement("delete", [file], [added], old, True))
+        # Each is a commit of its own: what a compaction has replaced holds back only itself.
+        done = [one for one in work if replace_files(self.table, one, self.who) is not None]
+        return sum(one.rows_removed for one in done), len(done) == len(work)
 
     def recompress(self, before: datetime, deleted_before: datetime | None, level: int, target_bytes: int) -> int:
         """Compress files harder of which every row is older than the instant; return how many."""
@@ -199,10 +218,6 @@ class _Work:
                 done += len(one)
         return done
 
-    def _replace(self, replacement: Replacement) -> int:
-        # Files that somebody else has replaced meanwhile are left to the next run.
-        return 0 if replace_files(self.table, replacement, self.who) is None else replacement.rows_removed
-
     def _counts(self, files: list[StoredFile], too_old: str) -> dict[str, tuple[int, int]]:
         """Return path → its rows that are too old, and all of its rows."""
         if not files:
@@ -217,7 +232,3 @@ class _Work:
         except ENGINE_ERRORS as error:
             raise rewrite_error(self.table, files, error) from error
         return {file.path: found.get(file.path, (0, 0)) for file in files}
-
-
-def _sum(files: list[StoredFile], counts: dict[str, tuple[int, int]]) -> int:
-    return sum(counts[file.path][0] for file in files)
