@@ -2,14 +2,18 @@
 
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from headrace_ingestion.durations import format_duration
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from headrace.settings import Settings, variable_of
+
+_NAMES = {int: "integer", float: "number", str: "text", bool: "truth value", timedelta: "duration"}
 
 _HEAD = """\
 # Settings
@@ -55,6 +59,12 @@ def _is_section(field: FieldInfo) -> bool:
 
 
 def _text(default: object) -> str:
+    if isinstance(default, timedelta):
+        return f"`{format_duration(default)}`"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if default == {}:
+        return "empty"
     return "none" if default is None else f"`{default}`" if default != "" else "empty"
 
 
@@ -67,8 +77,10 @@ def _kinds(annotation: Any) -> Iterator[str]:
         yield from (f"`{choice}`" for choice in get_args(annotation))
     elif annotation is SecretStr:
         yield "secret"
+    elif origin is dict:
+        yield "mapping"
     elif annotation is not NoneType:
-        yield {int: "integer", float: "number", str: "text"}.get(annotation) or _kind_of_annotated(annotation)
+        yield _NAMES.get(annotation) or _kind_of_annotated(annotation)
 
 
 def _kind_of_annotated(annotation: Any) -> str:

@@ -25,7 +25,7 @@ def project_tables(project: Project) -> list[TableSpec]:
 
 def open_lake(project: Project) -> Lake:
     """Return the project's lake; its declared tables can be asked for before their first row."""
-    return Lake(lake_path(project), project_tables(project))
+    return Lake(lake_path(project), project_tables(project), project.settings.upkeep.target_bytes)
 
 
 def lake_path(project: Project) -> Path:

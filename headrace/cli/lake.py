@@ -1,15 +1,28 @@
 """`headrace lake`: SQL over all that has happened."""
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from headrace.cli.common import Invocation, common_options
+from headrace.cli.progress import working
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     import pyarrow as pa
+
+
+def _parsed_age(ctx: click.Context, param: click.Parameter, value: str | None) -> "timedelta | None":
+    from headrace_ingestion.durations import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 @click.group()
@@ -34,9 +47,22 @@ def group() -> None:
     show_default=True,
     help="Stop after this time.",
 )
+@click.option(
+    "--as-of",
+    "as_of",
+    multiple=True,
+    metavar="TIME|TABLE=VERSION",
+    help="Read all tables as they were at a time (2026-01-31T12:00:00Z), or a table at a version (events.call=12).",
+)
 @common_options
 def sql(
-    call: Invocation, query: str | None, file: Path | None, form: str | None, max_rows: int | None, seconds: float
+    call: Invocation,
+    query: str | None,
+    file: Path | None,
+    form: str | None,
+    max_rows: int | None,
+    seconds: float,
+    as_of: tuple[str, ...],
 ) -> None:
     """Answer one query: a text, a file, or the name of a file in queries/ (alerts for queries/alerts.sql).
 
@@ -45,7 +71,8 @@ def sql(
     from headrace_lake.query import Limits
 
     text = _query_text(call, query, file)
-    table = call.project.lake.sql(text, limits=Limits(seconds=seconds, rows=max_rows)).arrow()
+    limits = Limits(seconds=seconds, rows=max_rows)
+    table = call.project.lake.sql(text, limits=limits, as_of=as_of or None).arrow()
     if form == "csv":
         _write_csv(table)
     elif form == "json":
@@ -59,9 +86,107 @@ def sql(
 @group.command()
 @common_options
 def tables(call: Invocation) -> None:
-    """List the tables: rows, files, bytes, newest event, version."""
-    rows = [(f"{t.schema}.{t.name}", t.rows, t.files, t.bytes, t.newest, t.version) for t in call.project.lake.tables()]
-    call.output.table(("table", "rows", "files", "bytes", "newest", "version"), rows, empty="no tables yet")
+    """List the tables: rows, files, small files, bytes, newest event, version, last compaction."""
+    rows = [
+        (f"{t.schema}.{t.name}", t.rows, t.files, t.small_files, t.bytes, t.newest, t.version, t.last_compaction)
+        for t in call.project.lake.tables()
+    ]
+    columns = ("table", "rows", "files", "small_files", "bytes", "newest", "version", "last_compaction")
+    call.output.table(columns, rows, empty="no tables yet")
+
+
+_tables_argument = click.argument("tables", nargs=-1, metavar="[TABLE]...")
+_dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+
+
+@group.command()
+@_tables_argument
+@click.option(
+    "--target-bytes", type=click.IntRange(min=2), help="Size that files are made to have; default: upkeep.target_bytes."
+)
+@_dry_run_option
+@common_options
+def compact(call: Invocation, tables: tuple[str, ...], target_bytes: int | None, dry_run: bool) -> None:
+    """Merge small files, sorted by key and time, of the tables named or of all. Writer and readers go on meanwhile."""
+    from headrace.upkeep import compact_tables
+
+    with working("compacting"):
+        done = compact_tables(call.project, tables, target_bytes=target_bytes, dry_run=dry_run)
+    columns = ("table", "files_before", "files_after", "bytes_before", "bytes_after", "rows", "seconds")
+    _show(call, columns, done, dry_run)
+
+
+@group.command()
+@_tables_argument
+@_dry_run_option
+@common_options
+def retain(call: Invocation, tables: tuple[str, ...], dry_run: bool) -> None:
+    """Recompress and delete rows that are old enough by their event time, as upkeep.retain of headrace.yaml says."""
+    from headrace.upkeep import retain_tables
+
+    with working("retaining"):
+        done = retain_tables(call.project, tables, dry_run=dry_run)
+    columns = (
+        "table",
+        "deleted_before",
+        "deleted_rows",
+        "recompressed_files",
+        "files_before",
+        "files_after",
+        "bytes_before",
+        "bytes_after",
+        "seconds",
+    )
+    _show(call, columns, done, dry_run)
+
+
+@group.command()
+@_tables_argument
+@click.option("--age", callback=_parsed_age, help="How long ago files left the table; default: upkeep.vacuum_age.")
+@_dry_run_option
+@common_options
+def vacuum(call: Invocation, tables: tuple[str, ...], age: "timedelta | None", dry_run: bool) -> None:
+    """Remove files that no reader can mean any more, and the log of that time. Time travel goes back as far as this."""
+    from headrace.upkeep import vacuum_tables
+
+    with working("removing files"):
+        done = vacuum_tables(call.project, tables, age=age, dry_run=dry_run)
+    _show(call, ("table", "files", "bytes", "log_files", "seconds"), done, dry_run)
+
+
+@group.command()
+@click.argument("table")
+@click.option("--rows", "limit", type=click.IntRange(min=1), default=20, show_default=True, help="Most versions shown.")
+@common_options
+def history(call: Invocation, table: str, limit: int) -> None:
+    """List the versions of a table, newest first: when, what, how many files and rows came and went, who."""
+    from headrace_lake.history import table_history
+    from headrace_lake.upkeep.files import kept_tables
+
+    from headrace.tables import lake_path, project_tables
+
+    (kept,) = kept_tables(lake_path(call.project), project_tables(call.project), [table])
+    columns = (
+        "version",
+        "at",
+        "operation",
+        "files_added",
+        "files_removed",
+        "rows_added",
+        "rows_removed",
+        "who",
+    )
+    call.output.table(columns, _rows(columns, table_history(kept, limit)))
+
+
+def _show(call: Invocation, columns: Sequence[str], done: Sequence[object], dry_run: bool) -> None:
+    call.output.table(columns, _rows(columns, done), empty="no tables yet")
+    if dry_run and done and not call.output.is_json:
+        call.output.line("dry run: nothing was changed")
+
+
+def _rows(columns: Sequence[str], things: Iterable[object]) -> list[list[object]]:
+    return [[getattr(thing, name) for name in columns] for thing in things]
 
 
 def _query_text(call: Invocation, query: str | None, file: Path | None) -> str:

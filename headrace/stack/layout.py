@@ -75,6 +75,9 @@ def processes(
         found.append(replace(job, ready_seconds=_JOB_READY_SECONDS, grace_seconds=_JOB_GRACE_SECONDS))
     if declared.events:
         found.append(worker("lake_writer", "lake-writer"))
+        if settings.upkeep.enabled:
+            # It reads and writes tables alone: no broker has to be there.
+            found.append(replace(worker("lake_upkeep", "lake-upkeep"), depends_on=()))
     if declared.views:
         found.append(worker("online_writer", "online-writer"))
     found += [worker("scorer", f"scorer-{model}", ("--model", model)) for model in declared.models]

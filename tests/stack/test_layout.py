@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from headrace.settings import Settings
+from headrace.settings import Settings, UpkeepSettings
 from headrace.stack.layout import Declared, EmbeddedBroker, processes
 from headrace.stack.spec import PortOpen, ProcessSpec, ReadyFile
 
@@ -10,9 +10,11 @@ PROJECT = Path("/projects/roaming")
 ALL = Declared(events=2, job_groups=("call.device", "call.subscriber_id"), views=3, models=("roaming_fraud",))
 
 
-def layout(declared: Declared, broker: EmbeddedBroker | None) -> dict[str, ProcessSpec]:
+def layout(
+    declared: Declared, broker: EmbeddedBroker | None, upkeep: UpkeepSettings | None = None
+) -> dict[str, ProcessSpec]:
     """The processes by name."""
-    settings = Settings(name="roaming")
+    settings = Settings(name="roaming", upkeep=upkeep or UpkeepSettings())
     environment = {"HEADRACE_LEASH": "1"}
     specs = processes(
         PROJECT, settings, declared, bootstrap_servers="127.0.0.1:9092", broker=broker, environment=environment
@@ -27,12 +29,15 @@ def test_the_embedded_broker_comes_first_and_all_others_wait_for_it() -> None:
         "job-call.device",
         "job-call.subscriber_id",
         "lake-writer",
+        "lake-upkeep",
         "online-writer",
         "scorer-roaming_fraud",
     ]
     assert found["kafka"].ready == PortOpen(9092)
     assert {name: spec.depends_on for name, spec in found.items()} == {
-        name: () if name == "kafka" else ("kafka",) for name in found
+        # Upkeep reads and writes tables alone.
+        name: () if name in ("kafka", "lake-upkeep") else ("kafka",)
+        for name in found
     }
 
 
@@ -43,8 +48,12 @@ def test_with_an_external_kafka_there_is_no_broker_to_wait_for() -> None:
 
 
 def test_a_project_without_views_or_models_has_neither_online_writer_nor_scorer() -> None:
-    assert list(layout(Declared(events=1), None)) == ["lake-writer"]
+    assert list(layout(Declared(events=1), None)) == ["lake-writer", "lake-upkeep"]
     assert list(layout(Declared(), None)) == []
+
+
+def test_upkeep_can_be_switched_off() -> None:
+    assert list(layout(Declared(events=1), None, UpkeepSettings(enabled=False))) == ["lake-writer"]
 
 
 def test_a_worker_is_told_its_project_its_name_and_its_brokers() -> None:

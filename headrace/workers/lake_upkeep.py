@@ -1,0 +1,24 @@
+"""Upkeep of the lake: small files are merged, old rows retained or deleted, files that left removed."""
+
+import os
+import sys
+
+from headrace_lake.upkeep.schedule import Upkeep
+
+from headrace.tables import lake_path, project_tables
+from headrace.upkeep import upkeep_policy
+from headrace.workers.runtime import Worker, run
+
+_NICE = 15
+
+
+def body(worker: Worker) -> None:
+    """Look after the lake until the worker is told to stop."""
+    # After everything else, the lake writer included: nobody waits for upkeep.
+    os.nice(_NICE)
+    project = worker.project
+    Upkeep(lake_path(project), project_tables(project), upkeep_policy(project)).run(worker.stop, worker.ready)
+
+
+if __name__ == "__main__":
+    sys.exit(run("lake_upkeep", body))
