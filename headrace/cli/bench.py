@@ -173,6 +173,51 @@ def online(
         output.line(line)
 
 
+@group.command()
+@click.option(
+    "--rows", type=click.IntRange(min=1000), default=500_000, show_default=True, help="Rows written and asked for."
+)
+@click.option("--batch-rows", type=click.IntRange(min=1), default=20_000, show_default=True, help="Rows of a commit.")
+@click.option(
+    "--visible",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Events whose way from the sender to SQL is measured; 0: none, and no broker.",
+)
+@_output_option
+def lake(rows: int, batch_rows: int, visible: int, output_format: str) -> None:
+    """Measure the lake: rows a second into Delta on one core, the delay until SQL, queries around a compaction.
+
+    The rate counts from records that were read to the end of the commit, without the broker.
+    """
+    from headrace.bench.lake import LakeBench, bench_lake
+    from headrace.bench.machine import describe_machine
+
+    _end_in_order_on_sigterm()
+    machine = describe_machine()
+    bench = LakeBench(rows=rows, batch_rows=batch_rows, visible_events=visible)
+    data = {"machine": machine, **bench_lake(bench, _reporter()).as_data()}
+    output = _output(output_format)
+    if output.is_json:
+        output.data(data, "")
+        return
+    figures = ("rows", "rows_per_second", "cpu_seconds_per_million", "bytes_per_row", "files")
+    output.record({name: data[name] for name in figures})
+    columns = ("p50", "p90", "p99", "max")
+    delays = [
+        (name, *(data[name].get(column) for column in columns)) for name in ("decode_ms", "commit_ms", "visible_ms")
+    ]
+    output.line("")
+    output.table(("milliseconds", *columns), delays)
+    before, after, compaction = data["queries_before_ms"], data["queries_after_ms"], data["compaction"]
+    output.line("")
+    files = (f"{compaction['files_before']} files", f"{compaction['files_after']} files")
+    output.table(("query, milliseconds", *files), [(name, before[name], after[name]) for name in before])
+    sizes = f"{compaction['bytes_before']:,} to {compaction['bytes_after']:,} bytes"
+    output.line(f"\ncompaction: {compaction['seconds']:g} s, {sizes}")
+
+
 def _end_in_order_on_sigterm() -> None:
     # What was started ends by its leash anyway; this way the temporary folder is removed, too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

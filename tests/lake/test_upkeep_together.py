@@ -9,10 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 from headrace_lake import Lake
 from headrace_lake.layout import table_folder
 from headrace_lake.upkeep.compact import compact
@@ -70,8 +72,10 @@ class Together:
         """Vacuum as upkeep does; and, far below its age, the files that have just left the table."""
         vacuum(table(self.lake), age=LEAST_AGE)
         folder = table_folder(self.lake, "features", "subscriber")
-        gone = DeltaTable(folder).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
-        self.vacuumed += len(gone)
+        # Either of its two commits may meet a compaction; ours tries again, this one need not.
+        with suppress(CommitFailedError):
+            gone = DeltaTable(folder).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+            self.vacuumed += len(gone)
         time.sleep(0.3)
 
     def read(self) -> None:
@@ -99,7 +103,8 @@ class Together:
 def test_nothing_is_lost_or_doubled_and_no_read_fails_while_everything_works_at_once(tmp_path: Path) -> None:
     together = Together(tmp_path)
     together.run()
-    assert together.failures == []
+    if together.failures:
+        raise together.failures[0]
     assert offsets(tmp_path) == list(range(together.deleted, together.written))
     assert handle(tmp_path).transaction_version(APP) == together.written
     assert together.is_seen()

@@ -96,7 +96,8 @@ def vacuum(table: KeptTable, *, age: timedelta = DEFAULT_AGE, dry_run: bool = Fa
     log_files = 0
     if not dry_run:
         if gone:
-            gone = _attempted(table, lambda handle: _vacuumed(handle, hours, who, dry_run=False))
+            # The answer of a second attempt would leave out what the first one has removed.
+            _attempted(table, lambda handle: _vacuumed(handle, hours, who, dry_run=False))
         log_files = _clean_log(table, hours)
     return Vacuumed(table.full_name, len(gone), bytes_, log_files, round(time.monotonic() - started, 3), dry_run)
 

@@ -1,0 +1,28 @@
+"""`headrace bench lake`: what it counts is what stands in the table."""
+
+from pathlib import Path
+
+import pytest
+
+from headrace.bench.errors import BenchError
+from headrace.bench.lake import LakeBench, LakeResult, compact_all, time_queries, write_rows
+from headrace.bench.project import contract_of, make_project
+
+BENCH = LakeBench(rows=2_000, batch_rows=500, keys=20, visible_events=0)
+
+
+def test_every_row_is_written_and_found_before_and_after_the_compaction(tmp_path: Path) -> None:
+    contract = contract_of(make_project(tmp_path / "project", partitions=1))
+    lake = tmp_path / "lake"
+    written = write_rows(BENCH, lake, contract)
+    assert (written.rows, written.files, len(written.commits_ms)) == (2_000, 4, 4)
+    before = time_queries(lake, contract, BENCH)
+    compaction = compact_all(lake, contract)
+    after = time_queries(lake, contract, BENCH)
+    data = LakeResult(BENCH, written, [], before, after, compaction).as_data()
+    assert (data["compaction"]["files_before"], data["compaction"]["files_after"]) == (4, 1)
+    assert data["rows_per_second"] == round(2_000 / written.seconds)
+    assert data["bytes_per_row"] == round(written.bytes / 2_000, 1)
+    assert list(before) == list(after) == ["count", "group by country", "one key", "ten minutes"]
+    with pytest.raises(BenchError, match=r"^the table holds 2,000 rows\n"):
+        time_queries(lake, contract, LakeBench(rows=3_000))
