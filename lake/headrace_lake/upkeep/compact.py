@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+from deltalake.exceptions import DeltaError
 
 from headrace_lake.errors import LakeError
 from headrace_lake.upkeep.files import KeptTable, StoredFile, opened, stored_files
@@ -131,7 +134,9 @@ def compact(
         rows += sum(file.rows or 0 for file in one)
         bytes_after += added.size - sum(file.bytes for file in one)
     if rows and not dry_run:
-        opened(table).create_checkpoint()
+        # Without it the table is as good, only slower to open until the writer makes the next one.
+        with suppress(DeltaError):
+            opened(table).create_checkpoint()
     return Compaction(
         table.full_name,
         files_before,

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 from deltalake import CommitProperties, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from headrace_lake.delta_table import open_for_read
-from headrace_lake.errors import LakeWriteError
+from headrace_lake.errors import LakeError, LakeWriteError
 from headrace_lake.layout import table_folder
 from headrace_lake.schemas import TIMESTAMP
 
@@ -111,17 +111,27 @@ def record(lake: Path, entries: Sequence[Entry], now_ms: int) -> None:
 
 
 def last_done(lake: Path) -> dict[tuple[str, str], datetime]:
-    """Return (table, action) → when it was last done without a failure."""
-    handle = open_for_read(_folder(lake))
-    if handle is None:
-        return {}
-    columns = ["table", "action", "failure", "_recorded_at"]
+    """Return (table, action) → when it was last done without a failure.
+
+    Raises:
+        LakeError: The table cannot be read.
+    """
     newest: dict[tuple[str, str], datetime] = {}
-    for row in pa.table(handle.scan(columns=columns)).to_pylist():
+    for row in _read(_folder(lake), ["table", "action", "failure", "_recorded_at"]):
         key, at = (row["table"], row["action"]), row["_recorded_at"]
         if row["failure"] is None and (key not in newest or at > newest[key]):
             newest[key] = at
     return newest
+
+
+def _read(folder: Path, columns: list[str]) -> list[dict[str, Any]]:
+    try:
+        handle = open_for_read(folder)
+        return [] if handle is None else list(pa.table(handle.scan(columns=columns)).to_pylist())
+    except (DeltaError, OSError, pa.ArrowException) as error:
+        raise LakeError(
+            f"{TABLE} cannot be read: {str(error).strip().splitlines()[0]}", {"folder": str(folder)}, f"ls {folder}"
+        ) from error
 
 
 def _folder(lake: Path) -> Path:

@@ -187,7 +187,10 @@ def _swapped(table: KeptTable, replacement: Replacement, who: str) -> int | None
                 mode="append",
                 schema=handle.schema(),
                 commit_properties=CommitProperties(
-                    max_commit_retries=0, custom_metadata={"userName": who, "headrace": _note(replacement)}
+                    # No retries: delta-rs removes files a second time that another commit has removed in between, and
+                    # adds the new ones all the same. The rows would stand twice.
+                    max_commit_retries=0,
+                    custom_metadata={"userName": who, "headrace": _note(replacement)},
                 ),
             )
         except CommitFailedError:
