@@ -2,54 +2,28 @@
 
 import os
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from headrace_ingestion.documents import DeclarationProblem, declaration_error, read_document
-from headrace_ingestion.durations import Duration, format_duration
 from headrace_ingestion.errors import SettingsError, closest
 from headrace_ingestion.settings import KafkaConnection
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
+
+from headrace.settings_types import Count, IsNumber, Milliseconds, Port, Section
+from headrace.settings_upkeep import UpkeepSettings
 
 FILE_NAME = "headrace.yaml"
 ENVIRONMENT_PREFIX = "HEADRACE_"
 NESTED_DELIMITER = "__"
-
-
-def _no_truth_value(value: object) -> object:
-    # Numbers are read leniently, for variables of the environment are text; `true` is a slip, not a 1.
-    if isinstance(value, bool):
-        raise DeclarationProblem(f"{str(value).lower()} is not a number", {"expected": "a number"}, "1")
-    return value
-
-
-_IsNumber = BeforeValidator(_no_truth_value)
-Port = Annotated[int, Field(ge=1, le=65535), _IsNumber]
-Count = Annotated[int, Field(ge=1), _IsNumber]
-Milliseconds = Annotated[int, Field(ge=1), _IsNumber]
-
 
 _SERVER = r"\s*[^\s,][^,]*:[0-9]+\s*"
 _SERVERS = f"^({_SERVER}(,{_SERVER})*)?$"
 """What an editor can say of addresses; the range of a port it cannot."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class KafkaSettings(_Section):
+class KafkaSettings(Section):
     """Where the log of events is."""
 
     model_config = ConfigDict(title="the section kafka")
@@ -100,7 +74,7 @@ class KafkaSettings(_Section):
         return self
 
 
-class FlinkSettings(_Section):
+class FlinkSettings(Section):
     """Where and how the feature job runs."""
 
     model_config = ConfigDict(title="the section flink")
@@ -120,12 +94,12 @@ class FlinkSettings(_Section):
     state_backend: Literal["heap", "rocksdb"] = Field(
         default="heap", description="where state lives between checkpoints: in memory, or on disk when it outgrows it"
     )
-    memory_megabytes: Annotated[int, Field(ge=256), _IsNumber] = Field(
+    memory_megabytes: Annotated[int, Field(ge=256), IsNumber] = Field(
         default=1024, description="heap of an embedded job"
     )
 
 
-class LakeSettings(_Section):
+class LakeSettings(Section):
     """Where the tables are and when rows are committed: when the first of three limits is reached."""
 
     model_config = ConfigDict(title="the section lake")
@@ -136,82 +110,7 @@ class LakeSettings(_Section):
     flush_bytes: Count = Field(default=33_554_432, description="most bytes of a table that wait")
 
 
-class TierSettings(_Section):
-    """What happens to rows as they grow old."""
-
-    model_config = ConfigDict(title="what happens to old rows")
-
-    recompress_after: Duration | None = Field(
-        default=None, description="age of event time from which files are compressed harder; none: never"
-    )
-    delete_after: Duration | None = Field(
-        default=None, description="age of event time from which rows are deleted; none: never"
-    )
-    level: Annotated[int, Field(ge=1, le=22), _IsNumber] = Field(
-        default=12, description="level of zstd of the harder compression"
-    )
-
-    @model_validator(mode="after")
-    def _is_in_order(self) -> Self:
-        if self.recompress_after and self.delete_after and self.recompress_after >= self.delete_after:
-            raise DeclarationProblem(
-                "recompress_after is not shorter than delete_after: the rows would be gone",
-                {
-                    "recompress_after": format_duration(self.recompress_after),
-                    "delete_after": format_duration(self.delete_after),
-                },
-                f"recompress_after: {format_duration(self.delete_after // 2)}",
-            )
-        return self
-
-
-RETAINED = "events, features, scores, ops"
-
-
-def _is_schema_or_table(names: Mapping[str, TierSettings]) -> Mapping[str, TierSettings]:
-    for name in names:
-        if name.partition(".")[0] not in RETAINED.split(", "):
-            raise DeclarationProblem(
-                f"{name!r} is neither a schema nor a table of the lake", {"schemas": RETAINED}, "events.call"
-            )
-    return names
-
-
-class UpkeepSettings(_Section):
-    """What `headrace up` does by itself so that the lake stays small and fast."""
-
-    model_config = ConfigDict(title="the section upkeep")
-
-    enabled: bool = Field(default=True, description="whether `headrace up` does any of it")
-    check_seconds: Annotated[float, Field(gt=0), _IsNumber] = Field(
-        default=60.0, description="time between two looks at the tables"
-    )
-    compact_above_files: Count | None = Field(
-        default=100, description="compact a table that has more small files than this; none: never"
-    )
-    target_bytes: Annotated[int, Field(ge=2), _IsNumber] = Field(
-        default=134_217_728, description="size that compaction gives to files; those below half of it are small"
-    )
-    memory_bytes: Annotated[int, Field(ge=50_000_000), _IsNumber] = Field(
-        default=500_000_000, description="memory of one compaction; sorting beyond it goes to disk"
-    )
-    vacuum_every: Duration | None = Field(
-        default=timedelta(days=1), description="time between two vacuums of a table; none: never"
-    )
-    vacuum_age: Duration = Field(
-        default=timedelta(days=7),
-        description="remove files that left a table longer ago, which is as far as time travel goes; at least 2h",
-    )
-    retain_every: Duration = Field(
-        default=timedelta(days=1), description="time between two looks for rows that are old enough"
-    )
-    retain: Annotated[dict[str, TierSettings], AfterValidator(_is_schema_or_table)] = Field(
-        default={},
-        description="fate of old rows by schema or `schema.table`: `recompress_after`, `delete_after`, `level`",
-    )
-
-
-class OnlineSettings(_Section):
+class OnlineSettings(Section):
     """Where the newest feature values are."""
 
     model_config = ConfigDict(title="the section online")
@@ -231,7 +130,7 @@ class OnlineSettings(_Section):
         return self
 
 
-class MlflowSettings(_Section):
+class MlflowSettings(Section):
     """Where runs and models are."""
 
     model_config = ConfigDict(title="the section mlflow")
@@ -244,19 +143,19 @@ class MlflowSettings(_Section):
     )
 
 
-class ScorerSettings(_Section):
+class ScorerSettings(Section):
     """How events are scored."""
 
     model_config = ConfigDict(title="the section scorer")
 
-    poll_alias_seconds: Annotated[float, Field(gt=0), _IsNumber] = Field(
+    poll_alias_seconds: Annotated[float, Field(gt=0), IsNumber] = Field(
         default=1.0, description="time between looks for a new champion"
     )
     batch_rows: Count = Field(default=2000, description="most rows of one call of the model")
     batch_wait_ms: Milliseconds = Field(default=2, description="longest wait for the first row of a batch")
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """How processes log."""
 
     model_config = ConfigDict(title="the section log")
@@ -267,7 +166,7 @@ class LogSettings(_Section):
     )
 
 
-class Settings(_Section):
+class Settings(Section):
     """Every setting of a project. Frozen; `load_settings` builds it."""
 
     model_config = ConfigDict(title="the file headrace.yaml")

@@ -11,9 +11,11 @@ from headrace_lake.commit import commit
 from headrace_lake.decode import compile_decoder
 from headrace_lake.offsets import OffsetRange
 from headrace_lake.tables import events_table
+from headrace_lake.upkeep.vacuum import LEAST_AGE
 from lake_records import CALL, call_record
 
 from headrace.cli.root import root
+from headrace.settings_upkeep import LEAST_VACUUM_AGE
 
 EVENT = """\
 name: call
@@ -104,6 +106,16 @@ def test_retain_of_a_table_for_which_nothing_is_set_says_where_to_set_it(run: Ru
         "  setting:  upkeep.retain in headrace.yaml\n"
         "  set for:  events\n"
         "  try:      upkeep: {retain: {ops.upkeep: {delete_after: 400d}}}"
+    )
+
+
+def test_the_least_age_of_the_settings_is_that_of_the_lake(run: Run, tmp_path: Path) -> None:
+    assert LEAST_VACUUM_AGE == LEAST_AGE
+    (tmp_path / "headrace.yaml").write_text("name: trial\nupkeep: {vacuum_age: 1h}\n")
+    assert failure(run("vacuum")) == (
+        "DeclarationError: headrace.yaml line 2: files that went 1h ago may still be read by a query\n"
+        "  least:  2h\n"
+        "  try:    vacuum_age: 7d"
     )
 
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from headrace.settings import Settings, UpkeepSettings
+from headrace.settings import Settings
+from headrace.settings_upkeep import UpkeepSettings
 from headrace.stack.layout import Declared, EmbeddedBroker, processes
 from headrace.stack.spec import PortOpen, ProcessSpec, ReadyFile
 
