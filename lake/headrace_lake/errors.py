@@ -3,6 +3,7 @@
 HeadraceError
 └── LakeError               a table or a folder of the lake is not what it has to be
     ├── LakeWriteError      (retryable) rows could not be stored; the same rows can be tried again
+    ├── FilesMovedError     (retryable) upkeep wanted to replace files that somebody else has replaced and removed
     └── QueryError          a query is wrong, not allowed, or beyond its limits
 """
 
@@ -17,6 +18,10 @@ class LakeError(HeadraceError):
 
 class LakeWriteError(LakeError, RetryableError):
     """Rows could not be stored; nothing of them stands in the table, and the same rows can be tried again."""
+
+
+class FilesMovedError(LakeError, RetryableError):
+    """Files were replaced and removed by somebody else while upkeep read them; a new look at the table finds others."""
 
 
 class QueryError(LakeError):

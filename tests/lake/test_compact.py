@@ -9,10 +9,11 @@ from deltalake import DeltaTable
 from headrace_lake import Lake, LakeError, events_table, features_table, scores_table
 from headrace_lake.commit import Committed, append, commit
 from headrace_lake.delta_table import active_files, open_for_append
+from headrace_lake.errors import FilesMovedError
 from headrace_lake.offsets import OffsetRange
 from headrace_lake.upkeep.compact import compact, plan_bins
 from headrace_lake.upkeep.files import StoredFile, kept_tables, opened, stored_files
-from headrace_lake.upkeep.rewrite import Engine, Replacement, replace_files, write_merged
+from headrace_lake.upkeep.rewrite import Engine, Replacement, replace_by_one, replace_files, write_merged
 from lake_records import CALL, SUBSCRIBER
 from upkeep_tables import APP, handle, instant, offsets, rows_of, table, write
 
@@ -195,3 +196,23 @@ def test_each_table_is_sorted_by_its_own_key() -> None:
     assert SUBSCRIBER.sort_columns == ("subscriber_id", "event_time", "_partition", "_offset")
     # The writer looks for repeats by time.
     assert scores_table("fraud").sort_columns == ("event_time", "_key", "_partition", "_offset")
+
+
+def test_files_that_went_while_they_were_read_are_left_to_who_has_replaced_them(tmp_path: Path) -> None:
+    write(tmp_path, 0, 50)
+    kept = table(tmp_path)
+    version = opened(kept)
+    files = stored_files(version, kept.time_column)
+    compact(kept)
+    for file in files:
+        file.place(kept.folder).unlink()
+    assert replace_by_one(kept, version, files, "compact", level=3, engine=Engine(), who="test") is None
+    with pytest.raises(FilesMovedError) as error:
+        write_merged(kept, version, files, level=3, engine=Engine())
+    assert str(error.value) == (
+        f"a file of table features.subscriber went while it was read: {files[0].path}\n"
+        f"  folder:    {kept.folder}\n"
+        "  expected:  no vacuum by another tool of less than two hours\n"
+        "  try:       headrace lake history features.subscriber"
+    )
+    assert offsets(tmp_path) == list(range(50))

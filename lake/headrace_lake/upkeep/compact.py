@@ -11,7 +11,7 @@ from deltalake.exceptions import DeltaError
 
 from headrace_lake.errors import LakeError
 from headrace_lake.upkeep.files import KeptTable, StoredFile, opened, stored_files
-from headrace_lake.upkeep.rewrite import Engine, Replacement, compression_level, replace_files, write_merged
+from headrace_lake.upkeep.rewrite import Engine, compression_level, replace_by_one
 
 TARGET_BYTES = 134_217_728
 """Size that files are made to have."""
@@ -127,8 +127,8 @@ def compact(
             continue
         # A file that was recompressed for its age keeps what it has gained.
         level = max(LEVEL, *(compression_level(file.path) for file in one))
-        added = write_merged(table, handle, one, level=level, engine=engine or Engine())
-        if replace_files(table, Replacement("compact", one, [added]), who) is None:
+        added = replace_by_one(table, handle, one, "compact", level=level, engine=engine or Engine(), who=who)
+        if added is None:
             files_after += len(one) - 1
             continue
         rows += sum(file.rows or 0 for file in one)

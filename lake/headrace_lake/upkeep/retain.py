@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from deltalake import DeltaTable
 from headrace_ingestion.durations import format_duration
 
-from headrace_lake.errors import LakeError, LakeWriteError
+from headrace_lake.errors import FilesMovedError, LakeError, LakeWriteError
 from headrace_lake.upkeep.compact import TARGET_BYTES, full_bins
 from headrace_lake.upkeep.files import KeptTable, StoredFile, opened, stored_files
 from headrace_lake.upkeep.rewrite import (
@@ -18,6 +19,7 @@ from headrace_lake.upkeep.rewrite import (
     Replacement,
     ask,
     compression_level,
+    replace_by_one,
     replace_files,
     rewrite_error,
     write_merged,
@@ -130,7 +132,9 @@ def retain(
     work = _Work(table, engine or Engine(), who, dry_run, should_stop)
     now = datetime.fromtimestamp(now_ms / 1_000, UTC)
     cutoff = None if tiers.delete_after is None else now - tiers.delete_after
-    deleted = 0 if cutoff is None else work.delete(cutoff)
+    deleted = 0
+    if cutoff is not None:
+        deleted = work.count(cutoff) if dry_run else work.delete(cutoff)
     recompressed = 0
     if tiers.recompress_after is not None:
         recompressed = work.recompress(now - tiers.recompress_after, cutoff, tiers.level, target_bytes)
@@ -161,39 +165,48 @@ class _Work:
         """Delete rows with an event time before the instant; return how many."""
         deleted = 0
         for _ in range(_ATTEMPTS):
-            found, is_done = self._delete_once(before)
-            deleted += found
-            if is_done or self.should_stop():
-                return deleted
+            try:
+                for replacement in self._deletions(before):
+                    if replace_files(self.table, replacement, self.who) is None:
+                        break
+                    deleted += replacement.rows_removed
+                else:
+                    return deleted
+            except FilesMovedError:
+                continue
         raise LakeWriteError(
             f"rows of table {self.table.full_name} could not be deleted: a compaction was faster {_ATTEMPTS} times",
             {"folder": str(self.table.folder), "deleted": f"{deleted:,} rows"},
             f"headrace lake retain {self.table.full_name}",
         )
 
-    def _delete_once(self, before: datetime) -> tuple[int, bool]:
-        """Return how many rows were deleted, and whether none of the files was replaced by somebody else meanwhile."""
+    def count(self, before: datetime) -> int:
+        """Return how many rows have an event time before the instant."""
+        return sum(old for old, _ in self._counts(self._touched(opened(self.table), before), before).values())
+
+    def _deletions(self, before: datetime) -> Iterator[Replacement]:
+        """Yield what deletes the rows, a commit each; a file is written when its turn has come."""
         handle = opened(self.table)
-        # Without statistics only the rows themselves tell.
-        files = [
-            file for file in stored_files(handle, self.table.time_column) if file.oldest is None or file.oldest < before
-        ]
-        too_old = f"{quoted(self.table.time_column)} < {text(before.isoformat())}::TIMESTAMPTZ"
-        counts = self._counts(files, too_old)
-        if self.is_dry_run:
-            return sum(old for old, _ in counts.values()), True
-        whole = [file for file in files if counts[file.path][0] == counts[file.path][1]]
-        work = [Replacement("delete", whole, (), sum(counts[file.path][0] for file in whole), True)] if whole else []
+        files = self._touched(handle, before)
+        counts = self._counts(files, before)
+        whole = [file for file in files if 0 < counts[file.path][0] == counts[file.path][1]]
+        if whole:
+            yield Replacement("delete", whole, (), sum(counts[file.path][0] for file in whole), True)
         for file in files:
             old, rows = counts[file.path]
-            if 0 < old < rows:
+            if 0 < old < rows and not self.should_stop():
                 level = compression_level(file.path)
-                keep = f"({too_old}) IS NOT TRUE"
+                keep = f"({self._is_before(before)}) IS NOT TRUE"
                 added = write_merged(self.table, handle, [file], level=level, engine=self.engine, keep=keep)
-                work.append(Replacement("delete", [file], [added], old, True))
-        # Each is a commit of its own: what a compaction has replaced holds back only itself.
-        done = [one for one in work if replace_files(self.table, one, self.who) is not None]
-        return sum(one.rows_removed for one in done), len(done) == len(work)
+                yield Replacement("delete", [file], [added], old, True)
+
+    def _touched(self, handle: DeltaTable, before: datetime) -> list[StoredFile]:
+        # Without statistics only the rows themselves tell.
+        files = stored_files(handle, self.table.time_column)
+        return [file for file in files if file.oldest is None or file.oldest < before]
+
+    def _is_before(self, instant: datetime) -> str:
+        return f"{quoted(self.table.time_column)} < {text(instant.isoformat())}::TIMESTAMPTZ"
 
     def recompress(self, before: datetime, deleted_before: datetime | None, level: int, target_bytes: int) -> int:
         """Compress files harder of which every row is older than the instant; return how many."""
@@ -213,18 +226,20 @@ class _Work:
         for one in full_bins(old, target_bytes):
             if self.should_stop():
                 break
-            added = write_merged(self.table, handle, one, level=level, engine=self.engine)
-            if replace_files(self.table, Replacement("recompress", one, [added]), self.who) is not None:
-                done += len(one)
+            # Files that somebody else has replaced meanwhile are left to the next run.
+            is_done = replace_by_one(
+                self.table, handle, one, "recompress", level=level, engine=self.engine, who=self.who
+            )
+            done += len(one) if is_done else 0
         return done
 
-    def _counts(self, files: list[StoredFile], too_old: str) -> dict[str, tuple[int, int]]:
+    def _counts(self, files: list[StoredFile], before: datetime) -> dict[str, tuple[int, int]]:
         """Return path → its rows that are too old, and all of its rows."""
         if not files:
             return {}
         paths = {str(file.place(self.table.folder)): file.path for file in files}
         query = (
-            f"SELECT filename, count(*) FILTER (WHERE {too_old}), count(*) "
+            f"SELECT filename, count(*) FILTER (WHERE {self._is_before(before)}), count(*) "
             f"FROM read_parquet({text_list(paths)}, filename = true) GROUP BY filename"
         )
         try:

@@ -24,7 +24,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from headrace_lake.delta_table import stored_schema
-from headrace_lake.errors import LakeError, LakeWriteError
+from headrace_lake.errors import FilesMovedError, LakeError, LakeWriteError
 from headrace_lake.upkeep.files import KeptTable, StoredFile, opened, present_columns
 from headrace_lake.views import Snapshot, quoted, rows_of, text
 
@@ -98,6 +98,7 @@ def write_merged(
         keep: Condition of the rows to be kept, in SQL.
 
     Raises:
+        FilesMovedError: A file is not there any more.
         LakeError: A file cannot be read, the disk is full, or the new file has not the rows that it should have.
     """
     snapshot = Snapshot(
@@ -172,6 +173,37 @@ def replace_files(table: KeptTable, replacement: Replacement, who: str) -> int |
     if version is None:
         _remove_new(table, replacement)
     return version
+
+
+def replace_by_one(
+    table: KeptTable,
+    handle: DeltaTable,
+    files: Sequence[StoredFile],
+    action: str,
+    *,
+    level: int,
+    engine: Engine,
+    who: str,
+) -> AddAction | None:
+    """Merge files into one with the same rows; None when somebody else was faster and nothing was changed.
+
+    Args:
+        table: The table.
+        handle: One of its versions, which has the files.
+        files: The files.
+        action: What it is for; stands in the log.
+        level: Level of zstd.
+        engine: What may be used.
+        who: Stands in the log.
+
+    Raises:
+        LakeError: The files could not be read or written.
+    """
+    try:
+        added = write_merged(table, handle, files, level=level, engine=engine)
+    except FilesMovedError:
+        return None
+    return None if replace_files(table, Replacement(action, files, [added]), who) is None else added
 
 
 def _swapped(table: KeptTable, replacement: Replacement, who: str) -> int | None:
@@ -276,6 +308,16 @@ def _as_json(value: object) -> object:
 
 def rewrite_error(table: KeptTable, files: Sequence[StoredFile], error: Exception) -> LakeError:
     """Return the error of files that could not be read or written anew."""
+    missing = next((one.path for one in files if not one.place(table.folder).exists()), None)
+    if missing is not None:
+        return FilesMovedError(
+            f"a file of table {table.full_name} went while it was read: {missing}",
+            {
+                "folder": str(table.folder),
+                "expected": "no vacuum by another tool of less than two hours",
+            },
+            f"headrace lake history {table.full_name}",
+        )
     cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return LakeError(
         f"{len(files)} files of table {table.full_name} could not be rewritten: {cause}",
