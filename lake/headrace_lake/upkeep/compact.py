@@ -49,7 +49,7 @@ class Compaction:
     @property
     def did_something(self) -> bool:
         """Whether a file was replaced."""
-        return self.rows > 0 and not self.is_dry_run
+        return self.files_after < self.files_before and not self.is_dry_run
 
 
 def is_small(size_bytes: int, target_bytes: int) -> bool:
@@ -133,7 +133,7 @@ def compact(
             continue
         rows += sum(file.rows or 0 for file in one)
         bytes_after += added.size - sum(file.bytes for file in one)
-    if rows and not dry_run:
+    if files_after < files_before and not dry_run:
         # Without it the table is as good, only slower to open until the writer makes the next one.
         with suppress(DeltaError):
             opened(table).create_checkpoint()
