@@ -48,12 +48,26 @@ def ends_sql(view: View) -> str:
 
 
 def excluded_sql(view: View) -> str:
-    """Return the keys that cannot be judged: those whose events are gone (`is_gone`) or have no one order."""
+    """Return the keys that cannot be judged: those whose events are gone (`is_gone`) or have no one order.
+
+    Retention deletes events by their time. A key surely had none of those when the first row that is left is of its
+    first generation, and nothing of the key is left from before the time in which a generation ends by itself.
+    """
+    time = quoted(view.contract.time)
     return f"""
 SELECT "_key", TRUE AS is_gone
 FROM {rows_of(view)} JOIN ends ON "source_partition" = ends."_partition"
 WHERE "declaration" = {text(view.digest)} AND (first_event IS NULL OR "source_offset" < first_event)
 GROUP BY ALL
+UNION ALL
+SELECT "_key", TRUE
+FROM (
+  SELECT "_key", {time} AS "at", NULL AS "generation" FROM {events_of(view)}
+  UNION ALL
+  SELECT "_key", "event_time", "generation" FROM {rows_of(view)} WHERE "declaration" = {text(view.digest)}
+) JOIN raw.deletions ON "table" = {text(f"events.{view.contract.name}")}
+GROUP BY "_key", "deleted_before"
+HAVING min("at") < "deleted_before" + to_milliseconds({view.retain_ms}) OR min("generation") > 0
 UNION ALL
 SELECT "_key", FALSE FROM {events_of(view)} GROUP BY ALL HAVING min("_partition") < max("_partition")"""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,6 +18,9 @@ from headrace_lake.schemas import arrow_schema, table_properties
 from headrace_lake.tables import TableSpec
 
 log = logging.getLogger(__name__)
+
+DELETED_BEFORE = "headrace.deletedBefore"
+"""Property of a table: an event time in ISO 8601. What recomputes rows has to know that older events may be missing."""
 
 
 def open_for_append(lake: Path, spec: TableSpec) -> DeltaTable:
@@ -58,6 +62,12 @@ def active_files(handle: DeltaTable, predicate: str | None = None) -> list[str]:
     """
     # delta-rs leaves out `file://` and keeps the percent signs of a URL.
     return [unquote(uri) for uri in handle.file_uris(file_pruning_predicate=predicate)]
+
+
+def deleted_before(handle: DeltaTable) -> datetime | None:
+    """Return the instant before which rows of the table may have been deleted for their age; None: none ever were."""
+    marked = handle.metadata().configuration.get(DELETED_BEFORE)
+    return None if marked is None else datetime.fromisoformat(marked)
 
 
 def write_error(spec: TableSpec, folder: Path, error: Exception) -> LakeWriteError:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from headrace_lake.as_of import NEWEST, AsOf, version_at
-from headrace_lake.delta_table import active_files, open_for_read, stored_schema
+from headrace_lake.delta_table import active_files, deleted_before, open_for_read, stored_schema
 from headrace_lake.layout import Schema, stored_tables, table_folder
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import TableSpec
@@ -69,6 +69,7 @@ def take_snapshot(
         tuple(active_files(handle)),
         handle.version(),
         is_repaired=schema == "features" and _is_repaired(handle),
+        deleted_before=deleted_before(handle),
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 
 from headrace_lake.layout import SCHEMAS, Schema
 
 RAW = "raw"
+DELETIONS = "raw.deletions"
+"""View of `table` (`events.call`) and `deleted_before`, for the tables of which retention has deleted rows."""
 
 _SQL_TYPES = (
     (pa.types.is_boolean, "BOOLEAN"),
@@ -37,6 +40,7 @@ class Snapshot:
         files: Its active Parquet files; none for a table that is declared and not yet made.
         version: Its Delta version; None when it is not yet made.
         is_repaired: Whether a row may have a revision above 0.
+        deleted_before: Rows with an event time before this may have been deleted for their age; None: none ever were.
     """
 
     schema: Schema
@@ -45,6 +49,7 @@ class Snapshot:
     files: tuple[str, ...] = ()
     version: int | None = None
     is_repaired: bool = False
+    deleted_before: datetime | None = None
 
     @property
     def full_name(self) -> str:
@@ -62,6 +67,7 @@ def view_statements(snapshots: Collection[Snapshot]) -> Iterator[str]:
     """Return the statements that make the views of all tables, in an order in which they can be run."""
     for snapshot in snapshots:
         yield f"CREATE VIEW {raw_name(snapshot)} AS {rows_of(snapshot)}"
+    yield f"CREATE VIEW {DELETIONS} AS {_deletions(snapshots)}"
     has_duplicates = any(snapshot.full_name == "ops.duplicates" and snapshot.files for snapshot in snapshots)
     for snapshot in snapshots:
         yield f"CREATE VIEW {quoted(snapshot.schema)}.{quoted(snapshot.name)} AS {_view_of(snapshot, has_duplicates)}"
@@ -116,6 +122,16 @@ def rows_of(snapshot: Snapshot) -> str:
     # name and a type, and is optimised away.
     files = f"SELECT * FROM read_parquet({text_list(snapshot.files)}, union_by_name = true)"
     return f"SELECT {names} FROM ({files} UNION ALL BY NAME {empty})"
+
+
+def _deletions(snapshots: Collection[Snapshot]) -> str:
+    rows = [
+        f"({text(one.full_name)}, {text(one.deleted_before.isoformat())}::TIMESTAMPTZ)"
+        for one in snapshots
+        if one.deleted_before is not None
+    ]
+    values = ", ".join(rows) or "(NULL::VARCHAR, NULL::TIMESTAMPTZ)"
+    return f'SELECT * FROM (VALUES {values}) AS d("table", deleted_before) WHERE "table" IS NOT NULL'
 
 
 def _view_of(snapshot: Snapshot, has_duplicates: bool) -> str:

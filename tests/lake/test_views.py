@@ -98,8 +98,8 @@ def test_a_connection_of_its_own_keeps_its_snapshot_and_has_every_view(tmp_path:
     names = connection.sql("select schema_name || '.' || view_name from duckdb_views() where not internal order by 1")
     assert [name for (name,) in names.fetchall()] == [
         "events.call", "features.subscriber", "ops.alerts", "ops.dead_letters", "ops.duplicates", "ops.late_events",
-        "raw.events_call", "raw.features_subscriber", "raw.ops_alerts", "raw.ops_dead_letters", "raw.ops_duplicates",
-        "raw.ops_late_events",
+        "raw.deletions", "raw.events_call", "raw.features_subscriber", "raw.ops_alerts", "raw.ops_dead_letters",
+        "raw.ops_duplicates", "raw.ops_late_events",
     ]  # fmt: skip
     connection.close()
 

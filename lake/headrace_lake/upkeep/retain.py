@@ -19,6 +19,7 @@ from headrace_lake.upkeep.rewrite import (
     Replacement,
     ask,
     compression_level,
+    mark_deleted,
     replace_by_one,
     replace_files,
     rewrite_error,
@@ -163,6 +164,10 @@ class _Work:
 
     def delete(self, before: datetime) -> int:
         """Delete rows with an event time before the instant; return how many."""
+        if self.count(before) == 0:
+            return 0
+        # First: who sees a row missing has to know why.
+        mark_deleted(self.table, before, self.who)
         deleted = 0
         for _ in range(_ATTEMPTS):
             try:

@@ -23,7 +23,7 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from headrace_lake.delta_table import stored_schema
+from headrace_lake.delta_table import DELETED_BEFORE, deleted_before, stored_schema
 from headrace_lake.errors import FilesMovedError, LakeError, LakeWriteError
 from headrace_lake.upkeep.files import KeptTable, StoredFile, opened, present_columns
 from headrace_lake.views import Snapshot, quoted, rows_of, text
@@ -173,6 +173,36 @@ def replace_files(table: KeptTable, replacement: Replacement, who: str) -> int |
     if version is None:
         _remove_new(table, replacement)
     return version
+
+
+def mark_deleted(table: KeptTable, before: datetime, who: str) -> None:
+    """Note in the table that rows with an event time before the instant may be missing from now on.
+
+    Args:
+        table: The table.
+        before: The instant.
+        who: Stands in the log.
+
+    Raises:
+        LakeWriteError: The note could not be made.
+    """
+    for _ in range(ATTEMPTS):
+        handle = opened(table)
+        marked = deleted_before(handle)
+        if marked is not None and marked >= before:
+            return
+        try:
+            handle.alter.set_table_properties(
+                {DELETED_BEFORE: before.isoformat()},
+                raise_if_not_exists=False,
+                commit_properties=CommitProperties(custom_metadata={"userName": who}),
+            )
+        except CommitFailedError:
+            continue
+        except (DeltaError, OSError) as error:
+            raise _write_error(table, str(error)) from error
+        return
+    raise _write_error(table, f"it was changed by others during {ATTEMPTS} attempts")
 
 
 def replace_by_one(
