@@ -184,7 +184,7 @@ def _store(project: Project, view: View) -> Callable[[Place, pa.Table], None]:
     def store(place: Place, rows: pa.Table) -> None:
         spec = tables[f"features.{view.name}" if place == "features" else f"ops.{place}"]
         schema = arrow_schema(spec)
-        append_rows(lake_path(project), spec, rows.select(schema.names).cast(schema))
+        append_rows(lake_path(project), spec, rows.select(schema.names).cast(schema), "headrace features backfill")
 
     return store
 

@@ -92,10 +92,16 @@ def commit(
     raise _contended(spec, folder)
 
 
-def append_rows(lake: Path, spec: TableSpec, rows: pa.Table) -> None:
+def append_rows(lake: Path, spec: TableSpec, rows: pa.Table, who: str) -> None:
     """Append rows that come from no topic, in one commit; recorded offsets stay.
 
     Who calls it sees to it that they are not there yet.
+
+    Args:
+        lake: Folder of the lake.
+        spec: The table.
+        rows: Rows of the table's schema.
+        who: Stands in the log.
 
     Raises:
         LakeWriteError: The rows could not be stored; the same call may succeed later.
@@ -105,7 +111,7 @@ def append_rows(lake: Path, spec: TableSpec, rows: pa.Table) -> None:
     for _ in range(ATTEMPTS):
         handle = open_for_append(lake, spec)
         try:
-            append(handle, rows, {})
+            append(handle, rows, {}, who)
         except CommitFailedError:
             continue
         except (DeltaError, OSError) as error:
@@ -114,7 +120,7 @@ def append_rows(lake: Path, spec: TableSpec, rows: pa.Table) -> None:
     raise _contended(spec, folder)
 
 
-def append(handle: DeltaTable, rows: pa.Table, offsets: Mapping[str, int]) -> None:
+def append(handle: DeltaTable, rows: pa.Table, offsets: Mapping[str, int], who: str = WHO) -> None:
     """Append rows through this handle and record the offsets in the same commit.
 
     Raises:
@@ -128,7 +134,7 @@ def append(handle: DeltaTable, rows: pa.Table, offsets: Mapping[str, int]) -> No
         writer_properties=_WRITER_PROPERTIES,
         # No retries: delta-rs would move a refused append on top of the other commit, where nothing was checked.
         commit_properties=CommitProperties(
-            app_transactions=transactions, max_commit_retries=0, custom_metadata={"userName": WHO}
+            app_transactions=transactions, max_commit_retries=0, custom_metadata={"userName": who}
         ),
     )
 
