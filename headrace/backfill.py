@@ -38,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 _WAIT_SECONDS = 120.0
 _LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 180.0
-_READ_DECLARATIONS = ("lake-writer", "online-writer", "scorer-")
+_READ_DECLARATIONS = ("lake-", "online-writer", "scorer-")
 """Processes that have to read a changed declaration anew."""
 
 Say = Callable[[str], None]

@@ -43,12 +43,21 @@ class PlannedView:
         group: The job that computes it.
         flink_sql: Everything that the job runs, in order.
         duckdb_sql: The same features over the lake.
+        rows: Rows of this declaration in the lake.
+        other_rows: Rows of earlier declarations in the lake.
     """
 
     view: View
     group: str
     flink_sql: tuple[str, ...]
     duckdb_sql: str
+    rows: int
+    other_rows: int
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the lake knows the view, but not as it is declared now."""
+        return self.other_rows > 0 and self.rows == 0
 
     @property
     def columns(self) -> list[tuple[str, str]]:
@@ -89,15 +98,21 @@ class Features:
             DeclarationError: A declaration is wrong.
         """
         from headrace_features.duckdb_compiler import compile_view
+        from headrace_features.lake_report import stored_rows
         from headrace_streaming.plan import KafkaTables
 
         planned = []
+        views = list(self._project.views.values())
+        stored = {view.name: rows for view, rows in zip(views, stored_rows(self._project.lake, views), strict=True)}
         servers = self._project.settings.kafka.bootstrap_servers or "127.0.0.1:9092"
         for group, plan in self._project.plans.items():
             name = f"headrace-{self._project.settings.name}-{group}"
             kafka = KafkaTables(servers, group_id=name, transactional_id_prefix=f"{name}-{plan.digest}")
             statements = plan.statements(kafka)
-            planned += [PlannedView(view, group, statements, compile_view(view).sql) for view in plan.views]
+            for view in plan.views:
+                there = stored[view.name]
+                sql = compile_view(view).sql
+                planned.append(PlannedView(view, group, statements, sql, there.rows, there.other_rows))
         return planned
 
     def verify(self, name: str) -> ParityReport:

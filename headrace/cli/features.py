@@ -61,6 +61,9 @@ def plan(call: Invocation, view: str | None, engine: str) -> None:
                     "declaration": entry.view.digest,
                     "job": entry.group,
                     "key": entry.view.key,
+                    "rows": entry.rows,
+                    "other_rows": entry.other_rows,
+                    "changed": entry.is_changed,
                     "columns": [{"name": name, "type": kind} for name, kind in entry.columns],
                     "flink_sql": list(entry.flink_sql),
                     "duckdb_sql": entry.duckdb_sql,
@@ -75,6 +78,11 @@ def plan(call: Invocation, view: str | None, engine: str) -> None:
         call.output.line(
             f"view {entry.view.name}  key {entry.view.key}  declaration {entry.view.digest}  job {entry.group}"
         )
+        if entry.is_changed:
+            call.output.line(
+                f"changed: the lake has {entry.other_rows} rows of earlier declarations and none of this one;"
+                f" headrace features backfill {entry.view.name}"
+            )
         call.output.table(("column", "type"), entry.columns)
         if engine in ("flink", "both") and entry.group not in shown_jobs:
             shown_jobs.add(entry.group)

@@ -144,6 +144,17 @@ def test_the_list_reads_as_two_tables_for_people(run: Run, project: Project) -> 
     assert max(map(len, lines)) <= 100
 
 
+def test_a_plan_says_which_view_was_changed(run: Run, project: Project) -> None:
+    assert "changed:" not in run("plan").stdout
+    add_rows(project, {"declaration": "0123456789ab"})
+    said = "changed: the lake has 1 rows of earlier declarations and none of this one; headrace features backfill heat"
+    assert said in run("plan").stdout.splitlines()
+    planned = {entry["view"]: entry["changed"] for entry in json.loads(run("plan", "--output", "json").stdout)}
+    assert planned == {"calm": False, "heat": True}
+    add_rows(project, {})
+    assert "changed:" not in run("plan").stdout
+
+
 def test_a_project_without_views_says_so(run: Run, project: Project) -> None:
     for path in ("features/heat.yaml", "features/calm.yaml", "models/alarm.yaml"):
         (project.folder / path).unlink()
