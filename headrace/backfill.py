@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from headrace_features.history import Filled, Place, fill, seam_of
+from headrace_features.history import Filled, Place, fill, past_of
 from headrace_ingestion.errors import HeadraceError
 from headrace_lake.commit import append_rows
 from headrace_lake.schemas import arrow_schema
@@ -104,17 +104,17 @@ def backfill(
     report = BackfillReport(plan.group)
     with tempfile.TemporaryDirectory(prefix="headrace-backfill-") as spill, project.lake.connect() as connection:
         connection.execute(f"SET temp_directory = '{spill}'; SET TimeZone = 'UTC'")
-        seam = seam_of(connection, plan.views, plan.topics.of_event(plan.views[0].contract))
-        report.offsets = seam.offsets
+        past = past_of(connection, plan.views, plan.topics.of_event(plan.views[0].contract))
+        report.offsets = past.offsets
         for view in plan.views:
             say(f"computing the past of {view.name}")
             now_ms = time.time_ns() // 1_000_000
             store = _store(project, view)
-            report.views[view.name] = fill(connection, view, seam, state.seed / view.name, store, now_ms=now_ms)
+            report.views[view.name] = fill(connection, view, past, state.seed / view.name, store, now_ms=now_ms)
             done = report.views[view.name]
             added = f"{done.rows} rows, {done.ledger_entries} ledger entries"
             say(f"{view.name}: {added}, {done.seeds} events to go on from")
-    state.write_seam(seam.offsets, seam.newest_ms)
+    state.write_seam(past.offsets, past.newest_ms)
     return report
 
 

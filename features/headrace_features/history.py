@@ -47,8 +47,8 @@ class Filled:
 
 
 @dataclass(frozen=True)
-class Seam:
-    """How far the job of some views has read its event: what lies before is past, what comes is its own.
+class Past:
+    """The events that the job of some views has read before: up to a seam in each partition; what comes is its own.
 
     Refused records count, too: they were noted, and nobody else notes those behind.
 
@@ -61,13 +61,13 @@ class Seam:
     newest_ms: int
 
     @property
-    def is_past(self) -> str:
-        """Condition of the events before it."""
+    def contains(self) -> str:
+        """Condition of its events."""
         cases = " ".join(f'WHEN {partition} THEN "_offset" < {offset}' for partition, offset in self.offsets.items())
         return f'CASE "_partition" {cases} ELSE FALSE END' if cases else "FALSE"
 
 
-def seam_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic: str) -> Seam:
+def past_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic: str) -> Past:
     """Return how far the job of these views has read, by the rows, ledger entries and dead letters in the lake.
 
     Args:
@@ -87,19 +87,19 @@ def seam_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic:
         if stored_columns(connection, table)
     ]
     if not parts:
-        return Seam({}, -1)
+        return Past({}, -1)
     found = connection.execute(f"SELECT p, max(o) + 1 FROM ({' UNION ALL '.join(parts)}) GROUP BY ALL ORDER BY 1")
-    seam = Seam(dict(found.fetchall()), -1)
+    past = Past(dict(found.fetchall()), -1)
     time = quoted(views[0].contract.time)
-    newest = f"SELECT max(epoch_ms({time})) FROM {events_of(views[0])} WHERE {seam.is_past}"
+    newest = f"SELECT max(epoch_ms({time})) FROM {events_of(views[0])} WHERE {past.contains}"
     (newest_ms,) = connection.execute(newest).fetchall()[0]
-    return replace(seam, newest_ms=-1 if newest_ms is None else newest_ms)
+    return replace(past, newest_ms=-1 if newest_ms is None else newest_ms)
 
 
 def fill(
     connection: duckdb.DuckDBPyConnection,
     view: View,
-    seam: Seam,
+    past: Past,
     seed: Path,
     store: Store,
     *,
@@ -112,7 +112,7 @@ def fill(
     Args:
         connection: Of the lake.
         view: The view.
-        seam: Where its past ends.
+        past: Which events belong to it.
         seed: Folder for the files of the seed.
         store: Where rows and ledger entries go.
         now_ms: Time of day at which they are made, in milliseconds since 1970.
@@ -126,7 +126,7 @@ def fill(
     buckets = max(1, -(-events // bucket_rows))
     for bucket in range(buckets):
         share = f'hash("_key") % {buckets} = {bucket}'
-        _recompute(connection, view, f"{share} AND {seam.is_past} AND {in_time_sql(view)}")
+        _recompute(connection, view, f"{share} AND {past.contains} AND {in_time_sql(view)}")
         for rows in _tables(connection, _rows_sql(view, now_ms, has_rows=bool(stored))):
             store("features", rows)
             filled.rows += rows.num_rows
