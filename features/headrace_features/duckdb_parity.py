@@ -57,7 +57,7 @@ def excluded_sql(view: View) -> str:
     return f"""
 SELECT "_key", TRUE AS is_gone
 FROM {rows_of(view)} JOIN ends ON "source_partition" = ends."_partition"
-WHERE "declaration" = {text(view.digest)} AND (first_event IS NULL OR "source_offset" < first_event)
+WHERE "declaration" = {text(view.digest)} AND (ends.first_event IS NULL OR "source_offset" < ends.first_event)
 GROUP BY ALL
 UNION ALL
 SELECT "_key", TRUE
@@ -145,7 +145,7 @@ class Judged:
         """Every event that counts in the row is in the lake."""
         if self.view.order == "arrival":
             return "TRUE"
-        return 'COALESCE(r."event_time_ms", s."event_time_ms") <= settled_ms'
+        return 'COALESCE(r."event_time_ms", s."event_time_ms") <= ends.settled_ms'
 
     @property
     def only_recomputed(self) -> str:
@@ -160,7 +160,11 @@ class Judged:
     @property
     def is_due(self) -> str:
         """Later rows have been streamed."""
-        return 'r."source_offset" <= last_row' if self.view.order == "arrival" else 'r."event_time_ms" <= last_row_ms'
+        return (
+            'r."source_offset" <= ends.last_row'
+            if self.view.order == "arrival"
+            else 'r."event_time_ms" <= ends.last_row_ms'
+        )
 
     @property
     def missing(self) -> str:
@@ -170,7 +174,7 @@ class Judged:
     @property
     def unexpected(self) -> str:
         """A row is there, and should not."""
-        return f'{self.only_streamed} AND s."source_offset" <= last_event AND {self.is_settled}'
+        return f'{self.only_streamed} AND s."source_offset" <= ends.last_event AND {self.is_settled}'
 
     @property
     def doubled(self) -> str:
@@ -187,6 +191,7 @@ def counts_sql(judged: Judged) -> str:
     bounds = judged.compiled.bounds
     open_ = " + ".join(f"CAST(NOT isfinite({_bound(judged.compiled, name)}) AS BIGINT)" for name in bounds) or "0"
     both, differs, settled = judged.both, judged.differs, judged.is_settled
+    in_lake = 's."source_offset" <= ends.last_event'
     columns = {
         "compared": f"count(*) FILTER ({both} AND ({settled} OR NOT {differs}))",
         "differing": f"count(*) FILTER ({both} AND {differs} AND {settled})",
@@ -194,7 +199,7 @@ def counts_sql(judged: Judged) -> str:
         "missing": f"count(*) FILTER ({judged.missing})",
         "pending": f"count(*) FILTER ({judged.only_recomputed} AND NOT ({judged.is_due} AND {settled}))",
         "unexpected": f"count(*) FILTER ({judged.unexpected})",
-        "early": f'count(*) FILTER ({judged.only_streamed} AND NOT (s."source_offset" <= last_event AND {settled}))',
+        "early": f"count(*) FILTER ({judged.only_streamed} AND NOT ({in_lake} AND {settled}))",
         "doubled": f"COALESCE(sum(_times - 1) FILTER ({judged.doubled}), 0)",
         "open": f"COALESCE(sum({open_}) FILTER ({both}), 0)",
     }
@@ -228,14 +233,16 @@ ORDER BY 2, 3 LIMIT {limit}"""
 
 
 def repairs_sql(judged: Judged) -> str:
-    """Return the recomputed rows that are not the streamed ones, with `is_new` and `is_settled`.
+    """Return the recomputed rows that are not the streamed ones.
+
+    Behind them: `_is_new`, `_streamed_revision` and `_is_settled`; no feature begins with an underscore.
 
     A row that was not streamed is one only where its event was late: the others are on their way.
     """
     is_late = 'EXISTS (FROM late WHERE late."_partition" = r."source_partition" AND late."_offset" = r."source_offset")'
     return f"""
-SELECT r.*, s."event_id" IS NULL AS is_new, COALESCE(s._revision, 0) AS streamed_revision,
-  {judged.is_settled} AS is_settled
+SELECT r.*, s."event_id" IS NULL AS _is_new, COALESCE(s._revision, 0) AS _streamed_revision,
+  {judged.is_settled} AS _is_settled
 FROM {_JOINED}
 WHERE r."event_id" IS NOT NULL AND CASE WHEN s."event_id" IS NULL THEN {is_late} ELSE {judged.differs} END"""
 

@@ -21,7 +21,7 @@ from headrace_ingestion.errors import HeadraceError
 from headrace_features.duckdb_compiler import CompiledSql, compile_view
 from headrace_features.duckdb_events import events_of, events_select, rows_of
 from headrace_features.duckdb_ledgers import make_ledgers, stored_columns
-from headrace_features.duckdb_parity import Judged, ends_sql, repairs_sql, streamed_sql
+from headrace_features.duckdb_parity import Judged, ends_sql, excluded_sql, repairs_sql, streamed_sql
 from headrace_features.duckdb_text import quoted, text
 from headrace_features.duplicates import mark_events
 from headrace_features.view import View
@@ -64,6 +64,7 @@ class RepairReport:
         added: Rows of late events that were not there before.
         changed: Rows that have other values now.
         waiting: Late events and rows that wait for events which the lake does not have yet.
+        not_repairable: Late events of keys whose earlier events are gone from the lake, or are in several partitions.
         pushed: Whether the rows were pushed, and not only counted.
     """
 
@@ -74,6 +75,7 @@ class RepairReport:
     added: int = 0
     changed: int = 0
     waiting: int = 0
+    not_repairable: int = 0
     pushed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,6 +87,10 @@ class RepairReport:
         done = ("added", "changed") if self.pushed else ("to add", "to change")
         rows = f"{self.added} rows {done[0]}, {self.changed} {done[1]}"
         waiting = f"; {self.waiting} wait for events that are not in the lake yet" if self.waiting else ""
+        if self.not_repairable:
+            waiting += (
+                f"; {self.not_repairable} cannot be counted in: events before them are gone, or without one order"
+            )
         late = f"{self.late_events} late events of {self.keys} keys"
         return f"{self.view} (declaration {self.declaration}): {late}, {rows}{waiting}"
 
@@ -134,6 +140,11 @@ def _compare(connection: duckdb.DuckDBPyConnection, view: View, stored: set[str]
     """Make the tables `recomputed`, with all late events, and `streamed`, of the keys that have late events."""
     make_ledgers(connection, view)
     connection.execute(f"CREATE TEMP TABLE ends AS {ends_sql(view)}")
+    # Of these keys the rows that were streamed know more than the lake does.
+    connection.execute(f"""
+CREATE TEMP TABLE excluded AS {excluded_sql(view)};
+CREATE TEMP TABLE not_repairable AS SELECT count(*) AS entries FROM late WHERE "_key" IN (SELECT "_key" FROM excluded);
+DELETE FROM late WHERE "_key" IN (SELECT "_key" FROM excluded)""")
     # A late event that the lake does not have yet ends what can be counted in of its key.
     connection.execute(f"""
 CREATE TEMP TABLE counted AS
@@ -158,26 +169,28 @@ DELETE FROM late USING counted WHERE late."_key" = counted."_key" AND "_number" 
 
 def _count(connection: duckdb.DuckDBPyConnection, report: RepairReport) -> None:
     (told,) = connection.execute("SELECT count(*) FROM told_late_events").fetchall()[0]
-    (unsettled,) = connection.execute("SELECT count(*) FROM repairs WHERE NOT is_settled").fetchall()[0]
+    (unsettled,) = connection.execute("SELECT count(*) FROM repairs WHERE NOT _is_settled").fetchall()[0]
     report.late_events, report.keys = connection.execute(
         'SELECT count(*), count(DISTINCT "_key") FROM late'
     ).fetchall()[0]
-    report.waiting = told - report.late_events + unsettled
+    (report.not_repairable,) = connection.execute("SELECT entries FROM not_repairable").fetchall()[0]
+    report.waiting = told - report.late_events - report.not_repairable + unsettled
 
 
 def _records(
     connection: duckdb.DuckDBPyConnection, view: View, compiled: CompiledSql
 ) -> Iterator[tuple[dict[str, Any], bool]]:
     """Yield each row as a record of the view's topic, and whether it is new; in the order of the key's events."""
-    names = ", ".join(quoted(name) for name, _ in compiled.columns)
+    names = ", ".join(f"r.{quoted(name)}" for name, _ in compiled.columns)
     query = f"""
-SELECT revision, is_new, {names} FROM repairs JOIN counted ON "_key" = CAST({quoted(view.key)} AS VARCHAR)
-WHERE is_settled AND streamed_revision < revision ORDER BY "_key", "clock_ms", "source_offset\""""
+SELECT c.revision AS _revision, r._is_new, {names}
+FROM repairs AS r JOIN counted AS c ON c."_key" = CAST(r.{quoted(view.key)} AS VARCHAR)
+WHERE r._is_settled AND r._streamed_revision < c.revision ORDER BY c."_key", r."clock_ms", r."source_offset\""""
     for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
         for row in batch.to_pylist():
-            yield _record(view, row), row["is_new"]
+            yield _record(view, row), row["_is_new"]
 
 
 def _record(view: View, row: Mapping[str, Any]) -> dict[str, Any]:
-    lead = {"revision": row["revision"], "declaration": view.digest}
-    return {**lead, **{name: value for name, value in row.items() if name not in ("revision", "is_new")}}
+    lead = {"revision": row["_revision"], "declaration": view.digest}
+    return {**lead, **{name: value for name, value in row.items() if name not in ("_revision", "_is_new")}}

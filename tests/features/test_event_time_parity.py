@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import parity_lake
 import pytest
 from headrace_features.repair import RepairError, repair
 from headrace_features.verify import ParityReport, verify
@@ -186,6 +187,36 @@ def test_a_late_event_that_the_lake_does_not_have_yet_waits(tmp_path: Path) -> N
     found = repair(made.lake(), made.view, topic)
     assert (found.late_events, found.keys, found.waiting) == (1, 1, 1)
     assert {r["series"] for r in topic.records} == {"b"}
+
+
+def test_what_the_lake_has_lost_events_of_is_not_repaired(tmp_path: Path) -> None:
+    made, topic = made_of(tmp_path), Pushed()
+    made.events = [event for event in made.events if event["_offset"] >= 8]
+    found = repair(made.lake(), made.view, topic)
+    assert (found.late_events, found.not_repairable, found.waiting, topic.records) == (0, 2, 0, [])
+    assert found.text().endswith(
+        "0 rows added, 0 changed; 2 cannot be counted in: events before them are gone, or without one order"
+    )
+
+
+def test_columns_may_have_the_names_of_what_a_repair_keeps_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("is_new", "is_settled", "streamed_revision", "last", "first_gone", "last_event", "last_row", "settled_ms")
+    expressions = [{"expression": {"name": name, "sql": "above"}} for name in names]
+    features = [*parity_lake.DECLARATION["features"], *expressions]
+    monkeypatch.setitem(parity_lake.DECLARATION, "features", features)
+    above = RULES.expressions["high"]
+    rules = replace(RULES, expressions={"high": above, **dict.fromkeys(names, above)})
+    monkeypatch.setattr(parity_lake, "RULES", rules)
+    made, topic = made_of(tmp_path), Pushed()
+    assert report_of(made).outcome == "passed"
+    found = repair(made.lake(), made.view, topic)
+    assert (found.added, found.changed) == (2, 9)
+    wanted = reference_rows(replace(rules, lateness_ms=100 * MINUTE_MS), readings())
+    for record in topic.records:
+        columns = wanted[record["source_offset"]].columns
+        assert {name: record[name] for name in names} == {name: columns[name].value for name in names}
 
 
 def test_without_a_topic_rows_are_only_counted(tmp_path: Path) -> None:
