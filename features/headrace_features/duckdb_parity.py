@@ -7,7 +7,8 @@ Relations: `recomputed` (by the compiled view), `streamed` (the newest revision 
 
 **Two orders.** By arrival, a row follows from events of lower offsets, and rows leave in the order of offsets. By event
 time, it follows from events of earlier times, which may have higher offsets; the lake has them all once it has an event
-of the same partition that is later by the lateness (`settled_ms`). A difference beyond that says nothing.
+of the same partition that is later by the lateness (`settled_ms`). A difference beyond that says nothing. What stands
+behind the last event that has a row or is noted counts in no row yet: the job may still say that it is late.
 
 **Revisions.** A repair counts in the first late events of a key, as many as the revision says.
 """
@@ -45,6 +46,11 @@ def ends_sql(view: View) -> str:
     )
     lasts = ", ".join(f"COALESCE(last_{name}, -1) AS last_{name}" for name in ("event", "row", "row_ms", *LEDGERS))
     return f'SELECT "_partition", first_event, COALESCE(settled_ms, -1) AS settled_ms, {lasts} FROM {joined}'
+
+
+def reach_sql() -> str:
+    """Return, per partition, the newest event that the job has read for certain: one that has a row, or is noted."""
+    return f'SELECT "_partition", greatest({", ".join(f"last_{name}" for name in ("row", *LEDGERS))}) FROM ends'
 
 
 def excluded_sql(view: View) -> str:

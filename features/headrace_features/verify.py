@@ -98,19 +98,28 @@ class _Comparison:
     def _bucket(self, where: str) -> None:
         stored = stored_columns(self._connection, rows_of(self._view))
         self._table("streamed", parity.streamed_sql(self._view, self._compiled, stored, where))
-        self._recompute(f"{where} AND {in_time_sql(self._view)}")
         if self._view.order == "arrival":
+            self._recompute(where)
             self._compare(parity.Judged(self._view, self._compiled))
             for ledger in LEDGERS:
                 self._compare_ledger(parity.ledger_sql(self._view, ledger, where), ledger)
             return
+        is_read = self._is_read_sql()
+        (unread,) = self._row(f"SELECT count(*) FROM {events_of(self._view)} WHERE {where} AND NOT {is_read}")
+        self._report.pending += unread
+        self._recompute(f"{where} AND {is_read} AND {in_time_sql(self._view)}")
         self._compare(parity.Judged(self._view, self._compiled, revision=0))
         self._compare_ledger(parity.ledger_sql(self._view, "duplicates", where), "duplicates")
         self._compare_ledger(parity.early_late_sql(self._view, where), "late_events")
         for (revision,) in self._rows("SELECT DISTINCT _revision FROM streamed WHERE _revision > 0 ORDER BY 1"):
             of_keys = f"SELECT {quoted(self._view.key)}::VARCHAR FROM streamed WHERE _revision = {revision}"
-            self._recompute(f'{where} AND "_key" IN ({of_keys}) AND {in_time_sql(self._view, revision)}')
+            self._recompute(f'{where} AND {is_read} AND "_key" IN ({of_keys}) AND {in_time_sql(self._view, revision)}')
             self._compare(parity.Judged(self._view, self._compiled, revision))
+
+    def _is_read_sql(self) -> str:
+        """Return the condition that the job has read an event: what is behind may still be noted as late."""
+        cases = [f"WHEN {partition} THEN {offset}" for partition, offset in self._rows(parity.reach_sql())]
+        return f'"_offset" <= CASE "_partition" {" ".join(cases)} ELSE -1 END' if cases else "FALSE"
 
     def _recompute(self, where: str) -> None:
         view = self._view

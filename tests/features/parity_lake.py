@@ -65,7 +65,7 @@ class ParityLake:
         self._lake: Lake | None = None
         self.view: View = load_declaration(DECLARATION | (IN_EVENT_TIME if in_event_time else {}), folder)
         expected = reference_rows(replace(RULES, lateness_ms=LATENESS_MS if in_event_time else None), events)
-        self.events: list[dict[str, Any]] = [self._event(event) for event in events]
+        self.events: list[dict[str, Any]] = [self.event(event) for event in events]
         self.rows: list[dict[str, Any]] = [self.row(row) for row in expected if row.has_row]
         self.ledgers: dict[str, list[dict[str, Any]]] = {
             "late_events": [{**self._entry(row), "order": self.view.order} for row in expected if row.is_late],
@@ -101,7 +101,8 @@ class ParityLake:
             "_recorded_at": event.time_ms * 1000,
         }  # fmt: skip
 
-    def _event(self, event: Event) -> dict[str, Any]:
+    def event(self, event: Event) -> dict[str, Any]:
+        """Return an event as the lake holds it."""
         fields = {"event_id": event.event_id, "_contract": "reading/1", "series": event.key, "at": event.time_ms * 1000}
         return {**fields, **event.fields, **self._place(event)}
 

@@ -123,6 +123,15 @@ def test_events_that_wait_for_the_watermark_are_pending(tmp_path: Path) -> None:
     assert (report.outcome, report.pending) == ("passed", 2)
 
 
+def test_an_event_that_the_job_has_not_read_yet_is_pending_and_counts_in_no_row(tmp_path: Path) -> None:
+    made = made_of(tmp_path)
+    # When the job comes to it, this one is late; the lake has it before, and one that settles all before.
+    made.events += [made.event(reading(20, key="a", at_ms=700)), made.event(reading(21, key="d", at_ms=30_000))]
+    report = report_of(made)
+    assert report.first_differences == []
+    assert (report.outcome, report.rows, report.pending) == ("passed", 17, 2)
+
+
 def test_a_row_that_differs_while_its_events_may_be_missing_is_not_verifiable(tmp_path: Path) -> None:
     made = made_of(tmp_path)
     made.rows[-1]["x_sum_1s"] = 4711.0
