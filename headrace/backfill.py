@@ -6,15 +6,18 @@ entry that it lacks; the job, which must not run meanwhile, begins behind it wit
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from headrace_features.duckdb_text import text
 from headrace_features.history import Filled, Place, fill, past_of
 from headrace_ingestion.errors import HeadraceError
 from headrace_lake.commit import append_rows
@@ -96,14 +99,42 @@ def backfill(
         wait_seconds: How long the lake writer may take to store what the job has written before.
 
     Raises:
-        BackfillError: The job has state of this plan, or the lake lacks rows that were written before.
+        BackfillError: The job has state of this plan, the lake lacks rows that were written before, or another process
+            backfills the job.
     """
+    with alone(plan, state):
+        return _backfill(project, plan, state, say=say, wait_seconds=wait_seconds)
+
+
+@contextmanager
+def alone(plan: JobPlan, state: StateFolder) -> Iterator[None]:
+    """Keep other processes from backfilling the job; the system lets them again when this one ends, however it ends.
+
+    Raises:
+        BackfillError: One of them does.
+    """
+    state.root.mkdir(parents=True, exist_ok=True)
+    with (state.root / "backfill.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BackfillError(
+                f"the job {plan.group} is being backfilled by another process",
+                {"views": ", ".join(view.name for view in plan.views), "lock": file.name},
+                f"headrace logs job-{plan.group}",
+            ) from None
+        yield
+
+
+def _backfill(
+    project: Project, plan: JobPlan, state: StateFolder, *, say: Say, wait_seconds: float = _WAIT_SECONDS
+) -> BackfillReport:
     _check_is_new(plan, state)
     _wait_for_the_lake(project, plan, say, wait_seconds)
     shutil.rmtree(state.seed, ignore_errors=True)
     report = BackfillReport(plan.group)
     with tempfile.TemporaryDirectory(prefix="headrace-backfill-") as spill, project.lake.connect() as connection:
-        connection.execute(f"SET temp_directory = '{spill}'; SET TimeZone = 'UTC'")
+        connection.execute(f"SET temp_directory = {text(spill)}; SET TimeZone = 'UTC'")
         past = past_of(connection, plan.views, plan.topics.of_event(plan.views[0].contract))
         report.offsets = past.offsets
         for view in plan.views:
@@ -130,17 +161,23 @@ def backfill_running(project: Project, plan: JobPlan, *, say: Say) -> BackfillRe
     from headrace.stack.hold import hold
 
     state, _ = job_state(project, plan, functions_jar())
-    _check_is_new(plan, state)
     job, folders = f"job-{plan.group}", project.folders
     others = [name for name in _processes(project, job) if name.startswith(_READ_DECLARATIONS)]
-    say(f"stopping {job}")
-    hold(folders, [job], held=True, timeout_seconds=_HOLD_SECONDS)
-    try:
-        report = backfill(project, plan, state, say=say)
-        say(f"starting {job} again, with what writes its rows")
-        hold(folders, others, held=True, timeout_seconds=_HOLD_SECONDS)
-    finally:
-        hold(folders, [*others, job], held=False, timeout_seconds=_HOLD_SECONDS)
+    with ExitStack() as lock:
+        lock.enter_context(alone(plan, state))
+        _check_is_new(plan, state)
+        try:
+            say(f"stopping {job}")
+            hold(folders, [job], held=True, timeout_seconds=_HOLD_SECONDS)
+            report = _backfill(project, plan, state, say=say)
+            say(f"starting {job} again, with what writes its rows")
+            hold(folders, others, held=True, timeout_seconds=_HOLD_SECONDS)
+        except BaseException:
+            # The job may have to backfill itself now, before it is ready.
+            lock.close()
+            raise
+        finally:
+            hold(folders, [*others, job], held=False, timeout_seconds=_HOLD_SECONDS)
     bring_online(project, plan)
     return report
 
