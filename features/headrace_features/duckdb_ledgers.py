@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import duckdb
+import pyarrow as pa
 
 from headrace_features.duckdb_text import quoted, text
 from headrace_features.view import View
@@ -20,12 +21,19 @@ LEDGERS = {"late_events": '"is_late"', "duplicates": '"is_duplicate"'}
 _COLUMNS = {
     "view": "''", "event": "''", "event_id": "''", "key": "''", "partition": "0::INTEGER", "offset": "0::BIGINT",
     "event_time": "TIMESTAMPTZ 'epoch'", "clock": "TIMESTAMPTZ 'epoch'", "declaration": "''",
-    "_partition": "0::INTEGER", "_offset": "0::BIGINT",
+    "_partition": "0::INTEGER", "_offset": "0::BIGINT", "_recorded_at": "TIMESTAMPTZ 'epoch'",
 }  # fmt: skip
 _LATE = """
 SELECT "partition" AS "_partition", "offset" AS "_offset", "key" AS "_key",
-  row_number() OVER (PARTITION BY "key" ORDER BY told."_partition", told."_offset") AS "_number"
-FROM told_late_events AS told"""
+  row_number() OVER (PARTITION BY "key" ORDER BY COALESCE(told."_partition", after_partition) NULLS FIRST,
+  COALESCE(told."_offset", after_offset) NULLS FIRST, told."_offset" NULLS LAST, "_recorded_at", "partition", "offset")
+  AS "_number"
+FROM (
+  SELECT *, max("_partition") OVER before AS after_partition, max("_offset") OVER before AS after_offset
+  FROM told_late_events
+  WINDOW before AS (PARTITION BY "key" ORDER BY "_recorded_at" ROWS UNBOUNDED PRECEDING)
+) AS told"""
+"""Entries of a backfill stand on no topic: their place is behind those written before, so that no number changes."""
 
 
 def make_ledgers(connection: duckdb.DuckDBPyConnection, view: View) -> None:
@@ -33,6 +41,26 @@ def make_ledgers(connection: duckdb.DuckDBPyConnection, view: View) -> None:
     for ledger in LEDGERS:
         told = _told_sql(view, ledger, stored_columns(connection, f"raw.ops_{ledger}"))
         connection.execute(f"CREATE OR REPLACE TEMP TABLE told_{ledger} AS {told}")
+    _number_late(connection)
+
+
+def add_late(connection: duckdb.DuckDBPyConnection, entries: pa.Table) -> None:
+    """Add late events to those of `make_ledgers`.
+
+    Args:
+        connection: Where `make_ledgers` made them.
+        entries: Rows of the ledger of late events, under the names of its columns.
+    """
+    connection.register("added_late", entries)
+    try:
+        names = ", ".join(map(quoted, _COLUMNS))
+        connection.execute(f"INSERT INTO told_late_events BY NAME SELECT {names} FROM added_late")
+    finally:
+        connection.unregister("added_late")
+    _number_late(connection)
+
+
+def _number_late(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"CREATE OR REPLACE TEMP TABLE late AS {_LATE}")
 
 

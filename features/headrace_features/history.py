@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from headrace_features.duckdb_compiler import compile_view
 from headrace_features.duckdb_events import events_of, events_select, rows_of
-from headrace_features.duckdb_ledgers import LEDGERS, in_time_sql, make_ledgers, stored_columns
+from headrace_features.duckdb_ledgers import LEDGERS, add_late, in_time_sql, make_ledgers, stored_columns
 from headrace_features.duckdb_text import lines, quoted, text
 from headrace_features.duplicates import mark_events
 from headrace_features.seed import write_seed
@@ -122,6 +122,12 @@ def fill(
     filled = Filled()
     make_ledgers(connection, view)
     stored = stored_columns(connection, rows_of(view))
+    if stored and view.order == "event_time":
+        _table(connection, "passed", _passed_sql(view))
+        for entries in list(_tables(connection, _ledger_sql(view, "late_events", now_ms, "passed", "TRUE"))):
+            store("late_events", entries)
+            filled.ledger_entries += entries.num_rows
+            add_late(connection, entries)
     (events,) = connection.execute(f"SELECT count(*) FROM {events_of(view)}").fetchall()[0]
     buckets = max(1, -(-events // bucket_rows))
     for bucket in range(buckets):
@@ -172,10 +178,34 @@ def _rows_sql(view: View, now_ms: int, *, has_rows: bool) -> str:
         *_from_no_topic(f"CAST({quoted(view.key)} AS VARCHAR)", now_ms),
     ]
     lacking = f"WHERE {place} NOT IN ({there})" if has_rows else ""
-    return f"SELECT\n  {lines(columns)}\nFROM recomputed {lacking}"
+    # What is ended in the middle leaves the first rows of a key: else those that lack would seem to have come late.
+    in_order = f'ORDER BY {quoted(view.key)}, "event_time_ms", "source_offset"' if view.order == "event_time" else ""
+    return f"SELECT\n  {lines(columns)}\nFROM recomputed {lacking} {in_order}"
 
 
-def _ledger_sql(view: View, ledger: str, now_ms: int) -> str:
+def _passed_sql(view: View) -> str:
+    """Return the events without a row, and not noted, that lie before a row of their key: it does not count them.
+
+    They came while no job ran, or were not decided when it ended: for the rows that are there they are late.
+    """
+    place = '("_partition", "_offset")'
+    noted = " UNION ALL ".join(f'SELECT ("partition", "offset") FROM told_{ledger}' for ledger in LEDGERS)
+    time_ms = f"epoch_ms({quoted(view.contract.time)})"
+    return f"""
+WITH row AS (
+  SELECT "_key", "source_partition", "source_offset", epoch_ms("event_time") AS time_ms FROM {rows_of(view)}
+  WHERE "declaration" = {text(view.digest)}
+),
+newest AS (SELECT "_key", max(time_ms) AS last_ms, max_by("source_offset", (time_ms, "source_offset")) AS last_offset
+  FROM row GROUP BY ALL)
+SELECT "event_id", "_key", "_partition", "_offset", {time_ms} AS event_time_ms,
+  last_ms + {view.lateness_ms} AS clock_ms
+FROM {events_of(view)} JOIN newest USING ("_key")
+WHERE ({time_ms} < last_ms OR ({time_ms} = last_ms AND "_offset" < last_offset))
+  AND {place} NOT IN (SELECT ("source_partition", "source_offset") FROM row) AND {place} NOT IN ({noted})"""
+
+
+def _ledger_sql(view: View, ledger: str, now_ms: int, source: str = "marked", where: str = "") -> str:
     columns = [
         f"{text(view.name)} AS view",
         f"{text(view.contract.name)} AS event",
@@ -187,7 +217,8 @@ def _ledger_sql(view: View, ledger: str, now_ms: int) -> str:
     ]
     return f"""SELECT
   {lines(columns)}
-FROM marked AS m WHERE {LEDGERS[ledger]} AND NOT EXISTS (FROM told_{ledger} AS t WHERE t."event_id" = m."event_id"
+FROM {source} AS m
+WHERE {where or LEDGERS[ledger]} AND NOT EXISTS (FROM told_{ledger} AS t WHERE t."event_id" = m."event_id"
   AND t."partition" = m."_partition" AND t."offset" = m."_offset")"""
 
 
