@@ -26,6 +26,7 @@ from headrace_lake.tables import TableSpec
 from headrace_lake.unread import unread_values
 from headrace_streaming.checkpoints import StateFolder
 from headrace_streaming.plan import JobPlan
+from kafka.errors import KafkaError
 
 from headrace.stack.errors import NotRunningError
 from headrace.stack.state import running_state
@@ -99,8 +100,8 @@ def backfill(
         wait_seconds: How long the lake writer may take to store what the job has written before.
 
     Raises:
-        BackfillError: The job has state of this plan, the lake lacks rows that were written before, or another process
-            backfills the job.
+        BackfillError: The job has state of this plan, the lake lacks rows that were written before, the broker does not
+            answer, or another process backfills the job.
     """
     with alone(plan, state):
         return _backfill(project, plan, state, say=say, wait_seconds=wait_seconds)
@@ -262,7 +263,15 @@ def _lacking(project: Project, plan: JobPlan) -> str | None:
 
 
 def _has_unread(project: Project, spec: TableSpec, counts: Callable[[bytes], bool]) -> bool:
-    return any(counts(value) for value in unread_values(project.connection(), lake_path(project), spec))
+    connection = project.connection()
+    try:
+        return any(counts(value) for value in unread_values(connection, lake_path(project), spec))
+    except KafkaError as error:
+        raise BackfillError(
+            f"{spec.topic} could not be read: {error}",
+            {"brokers": connection.bootstrap_servers, "expected": "what the lake lacks of it"},
+            "headrace status",
+        ) from error
 
 
 def _is_behind_its_rows(project: Project, plan: JobPlan) -> bool:

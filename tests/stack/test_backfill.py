@@ -1,5 +1,6 @@
-"""Two backfills of one job keep out of each other's way."""
+"""Two backfills of one job keep out of each other's way; one without a broker says so."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,16 @@ from headrace_ingestion.contract import Contract
 from headrace_streaming.checkpoints import StateFolder
 from headrace_streaming.plan import JobPlan, plan_groups
 
-from headrace.backfill import BackfillError, alone
+import headrace
+from headrace.backfill import BackfillError, alone, backfill
 
+EVENT = """
+name: call
+version: 1
+key: subscriber
+time: at
+fields: {subscriber: {type: string}, at: {type: timestamp}}
+"""
 CONTRACT = Contract.model_validate(
     {
         "name": "call",
@@ -55,3 +64,24 @@ def test_a_second_backfill_of_a_job_is_refused_until_the_first_has_ended(tmp_pat
         other.wait()
     with alone(plan, state):
         pass
+
+
+def test_a_backfill_without_a_broker_says_so(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        servers = f"127.0.0.1:{nobody.getsockname()[1]}"
+    for name, text in {
+        "headrace.yaml": f"name: trial\nkafka: {{bootstrap_servers: '{servers}'}}\n",
+        "events/call.yaml": EVENT,
+        "features/calls.yaml": VIEW,
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    project = headrace.open(tmp_path, environ={})
+    plan = project.plans["call.subscriber"]
+    with pytest.raises(BackfillError) as caught:
+        backfill(project, plan, StateFolder(tmp_path / "state", "0123"))
+    assert str(caught.value) == (
+        f"features.calls could not be read: KafkaTimeoutError: Unable to bootstrap from ['{servers}']\n"
+        f"  brokers:   {servers}\n  expected:  what the lake lacks of it\n  try:       headrace status"
+    )
