@@ -15,7 +15,7 @@ behind the last event that has a row or is noted counts in no row yet: the job m
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from headrace_features.duckdb_compiler import CompiledSql
@@ -51,6 +51,16 @@ def ends_sql(view: View) -> str:
 def reach_sql() -> str:
     """Return, per partition, the newest event that the job has read for certain: one that has a row, or is noted."""
     return f'SELECT "_partition", greatest({", ".join(f"last_{name}" for name in ("row", *LEDGERS))}) FROM ends'
+
+
+def is_read_sql(reach: Iterable[tuple[int, int]]) -> str:
+    """Return the condition that the job has read an event: what is behind may still be noted as late.
+
+    Args:
+        reach: Rows of `reach_sql`.
+    """
+    cases = " ".join(f"WHEN {partition} THEN {offset}" for partition, offset in reach)
+    return f'"_offset" <= CASE "_partition" {cases} ELSE -1 END' if cases else "FALSE"
 
 
 def excluded_sql(view: View) -> str:

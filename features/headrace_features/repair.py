@@ -21,7 +21,15 @@ from headrace_ingestion.errors import HeadraceError
 from headrace_features.duckdb_compiler import CompiledSql, compile_view
 from headrace_features.duckdb_events import events_of, events_select, rows_of
 from headrace_features.duckdb_ledgers import make_ledgers, stored_columns
-from headrace_features.duckdb_parity import Judged, ends_sql, excluded_sql, repairs_sql, streamed_sql
+from headrace_features.duckdb_parity import (
+    Judged,
+    ends_sql,
+    excluded_sql,
+    is_read_sql,
+    reach_sql,
+    repairs_sql,
+    streamed_sql,
+)
 from headrace_features.duckdb_text import quoted, text
 from headrace_features.duplicates import mark_events
 from headrace_features.view import View
@@ -156,7 +164,10 @@ DELETE FROM late USING counted WHERE late."_key" = counted."_key" AND "_number" 
     gone = """("_partition", "_offset") NOT IN
   (SELECT ("partition", "offset") FROM told_late_events ANTI JOIN late ON "partition" = late."_partition"
   AND "offset" = late."_offset")"""
-    connection.execute(f"CREATE TEMP TABLE given AS {events_select(view, events_of(view))} WHERE {where} AND {gone}")
+    # What the job has not read yet may be late, too, and then counts in a later revision.
+    is_read = is_read_sql(connection.execute(reach_sql()).fetchall())
+    given = f"{events_select(view, events_of(view))} WHERE {where} AND {is_read} AND {gone}"
+    connection.execute(f"CREATE TEMP TABLE given AS {given}")
     marks = {"dedup_ms": view.dedup_ms, "retain_ms": view.retain_ms}
     mark_events(connection, "given", "marked", order=view.order, **marks)
     connection.execute("CREATE TEMP TABLE accepted AS SELECT * FROM marked WHERE NOT is_duplicate")

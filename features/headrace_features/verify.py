@@ -104,7 +104,7 @@ class _Comparison:
             for ledger in LEDGERS:
                 self._compare_ledger(parity.ledger_sql(self._view, ledger, where), ledger)
             return
-        is_read = self._is_read_sql()
+        is_read = parity.is_read_sql(self._rows(parity.reach_sql()))
         (unread,) = self._row(f"SELECT count(*) FROM {events_of(self._view)} WHERE {where} AND NOT {is_read}")
         self._report.pending += unread
         self._recompute(f"{where} AND {is_read} AND {in_time_sql(self._view)}")
@@ -115,11 +115,6 @@ class _Comparison:
             of_keys = f"SELECT {quoted(self._view.key)}::VARCHAR FROM streamed WHERE _revision = {revision}"
             self._recompute(f'{where} AND {is_read} AND "_key" IN ({of_keys}) AND {in_time_sql(self._view, revision)}')
             self._compare(parity.Judged(self._view, self._compiled, revision))
-
-    def _is_read_sql(self) -> str:
-        """Return the condition that the job has read an event: what is behind may still be noted as late."""
-        cases = [f"WHEN {partition} THEN {offset}" for partition, offset in self._rows(parity.reach_sql())]
-        return f'"_offset" <= CASE "_partition" {" ".join(cases)} ELSE -1 END' if cases else "FALSE"
 
     def _recompute(self, where: str) -> None:
         view = self._view

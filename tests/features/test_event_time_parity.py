@@ -198,6 +198,17 @@ def test_a_late_event_that_the_lake_does_not_have_yet_waits(tmp_path: Path) -> N
     assert {r["series"] for r in topic.records} == {"b"}
 
 
+def test_a_repair_counts_nothing_in_that_the_job_may_still_call_late(tmp_path: Path) -> None:
+    made, topic = made_of(tmp_path), Pushed()
+    made.events += [made.event(reading(20, key="a", at_ms=700)), made.event(reading(21, key="d", at_ms=30_000))]
+    repair(made.lake(), made.view, topic)
+    (tmp_path / "repaired").mkdir()
+    repaired = made_of(tmp_path / "repaired")
+    store(repaired, topic.records, readings())
+    report = report_of(repaired)
+    assert (report.outcome, report.first_differences) == ("passed", [])
+
+
 def test_what_the_lake_has_lost_events_of_is_not_repaired(tmp_path: Path) -> None:
     made, topic = made_of(tmp_path), Pushed()
     made.events = [event for event in made.events if event["_offset"] >= 8]
