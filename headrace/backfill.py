@@ -23,7 +23,7 @@ from headrace_ingestion.errors import HeadraceError
 from headrace_lake.commit import append_rows
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import TableSpec
-from headrace_lake.unread import unread_values
+from headrace_lake.unread import has_open_transaction, unread_values
 from headrace_streaming.checkpoints import StateFolder
 from headrace_streaming.plan import JobPlan
 from kafka.errors import KafkaError
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from headrace.project import Project
 
 _LOG = logging.getLogger(__name__)
-_WAIT_SECONDS = 120.0
+# A job that was killed leaves a transaction open, which the broker ends after a quarter of an hour.
+_WAIT_SECONDS = 1000.0
 _LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 180.0
 _READ_DECLARATIONS = ("lake-", "online-writer", "scorer-")
@@ -172,7 +173,8 @@ def backfill_running(project: Project, plan: JobPlan, *, say: Say) -> BackfillRe
             hold(folders, [job], held=True, timeout_seconds=_HOLD_SECONDS)
             report = _backfill(project, plan, state, say=say)
             say(f"starting {job} again, with what writes its rows")
-            hold(folders, others, held=True, timeout_seconds=_HOLD_SECONDS)
+            if others:
+                hold(folders, others, held=True, timeout_seconds=_HOLD_SECONDS)
         except BaseException:
             # The job may have to backfill itself now, before it is ready.
             lock.close()
@@ -239,7 +241,7 @@ def _wait_for_the_lake(project: Project, plan: JobPlan, say: Say, wait_seconds: 
         if time.monotonic() > deadline:
             raise BackfillError(
                 f"the lake lacks records of {lacking} that the job {plan.group} has written or read before",
-                {"waited": f"{wait_seconds:.0f} s", "expected": "a lake writer that runs"},
+                {"waited": f"{wait_seconds:.0f} s", "expected": "a lake writer that runs, and no open transaction"},
                 "headrace status",
             )
         if not is_said:
@@ -253,8 +255,9 @@ def _lacking(project: Project, plan: JobPlan) -> str | None:
     tables = {spec.full_name: spec for spec in project_tables(project)}
     views = {view.name for view in plan.views}
     for view in plan.views:
-        if _has_unread(project, tables[f"features.{view.name}"], lambda value: True):
-            return f"features.{view.name}"
+        rows = tables[f"features.{view.name}"]
+        if _has_unread(project, rows, lambda value: True) or has_open_transaction(project.connection(), rows.topic):
+            return rows.full_name
     for ledger in ("ops.late_events", "ops.duplicates"):
         if _has_unread(project, tables[ledger], lambda value: orjson.loads(value).get("view") in views):
             return ledger
@@ -285,7 +288,8 @@ def _is_behind_its_rows(project: Project, plan: JobPlan) -> bool:
             SELECT count(*) FROM (
               SELECT source_partition AS p, max(source_offset) AS row FROM raw.features_{view.name} GROUP BY 1
             ) LEFT JOIN (SELECT _partition AS p, max(_offset) AS event FROM raw.events_{event} GROUP BY 1) USING (p)
-            WHERE event IS NULL OR event < row
+            WHERE event < row OR (event IS NULL AND NOT EXISTS (
+              FROM raw.deletions WHERE "table" = 'events.{event}'))
         """
         if project.lake.sql(query).rows[0][0]:
             return True

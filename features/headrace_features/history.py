@@ -123,7 +123,7 @@ def fill(
     make_ledgers(connection, view)
     stored = stored_columns(connection, rows_of(view))
     if stored and view.order == "event_time":
-        _table(connection, "passed", _passed_sql(view))
+        _table(connection, "passed", _passed_sql(view, past))
         for entries in list(_tables(connection, _ledger_sql(view, "late_events", now_ms, "passed", "TRUE"))):
             store("late_events", entries)
             filled.ledger_entries += entries.num_rows
@@ -183,7 +183,7 @@ def _rows_sql(view: View, now_ms: int, *, has_rows: bool) -> str:
     return f"SELECT\n  {lines(columns)}\nFROM recomputed {lacking} {in_order}"
 
 
-def _passed_sql(view: View) -> str:
+def _passed_sql(view: View, past: Past) -> str:
     """Return the events without a row, and not noted, that lie before a row of their key: it does not count them.
 
     They came while no job ran, or were not decided when it ended: for the rows that are there they are late.
@@ -201,7 +201,7 @@ newest AS (SELECT "_key", max(time_ms) AS last_ms, max_by("source_offset", (time
 SELECT "event_id", "_key", "_partition", "_offset", {time_ms} AS event_time_ms,
   last_ms + {view.lateness_ms} AS clock_ms
 FROM {events_of(view)} JOIN newest USING ("_key")
-WHERE ({time_ms} < last_ms OR ({time_ms} = last_ms AND "_offset" < last_offset))
+WHERE {past.contains} AND ({time_ms} < last_ms OR ({time_ms} = last_ms AND "_offset" < last_offset))
   AND {place} NOT IN (SELECT ("source_partition", "source_offset") FROM row) AND {place} NOT IN ({noted})"""
 
 

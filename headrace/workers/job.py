@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser
 
 from headrace_ingestion.errors import HeadraceError
-from headrace_streaming.job import JobSettings, run
+from headrace_streaming.job import JobSettings, attach, run
 from headrace_streaming.plan import JobPlan, KafkaTables
 
 from headrace import topics
@@ -24,24 +24,29 @@ def body(worker: Worker) -> None:
     made = topics.make_topics(project)
     if made:
         worker.log.info("made topics %s", ", ".join(made))
-    settings = job_settings(project, plan)
-    if settings.state.newest() is None and settings.state.seam(settings.base_uri) is None and has_past(project, plan):
-        worker.log.info("no state of this plan, but rows of its views: computing their past from the lake")
-        # The lake writer, which is started after this process was ready, has to come along.
-        worker.ready(state="computing the past")
-        backfill(project, plan, settings.state, say=worker.log.info)
-        _bring_online(worker, plan)
+    settings, kafka = job_settings(project, plan), kafka_tables(project, plan)
+    # Another job of the group, on a cluster, must not write while the past is computed.
+    if attach(plan, kafka, settings) is None and settings.state.newest() is None:
+        _begin_behind_the_past(worker, plan, settings)
     os.environ.update(flink_environment(project, worker.name))
     run(
         plan,
-        kafka_tables(project, plan),
+        kafka,
         settings,
         stop=worker.stop,
         on_ready=lambda facts: worker.ready(**facts),
     )
 
 
-def _bring_online(worker: Worker, plan: JobPlan) -> None:
+def _begin_behind_the_past(worker: Worker, plan: JobPlan, settings: JobSettings) -> None:
+    """Let a job without state go on where the lake ends, if that knows its views."""
+    if settings.state.seam(settings.base_uri) is None:
+        if not has_past(worker.project, plan):
+            return
+        worker.log.info("no state of this plan, but rows of its views: computing their past from the lake")
+        # The lake writer, which is started after this process was ready, has to come along.
+        worker.ready(state="computing the past")
+        backfill(worker.project, plan, settings.state, say=worker.log.info)
     try:
         worker.log.info("%d keys brought online", bring_online(worker.project, plan))
     except HeadraceError as error:

@@ -61,3 +61,20 @@ def unread_values(connection: KafkaConnection, lake: Path, spec: TableSpec) -> I
                 raise KafkaTimeoutError(f"nothing came from {spec.topic} for {_SILENCE_SECONDS} s")
     finally:
         consumer.close()
+
+
+def has_open_transaction(connection: KafkaConnection, topic: str) -> bool:
+    """Return whether records of a topic wait for a transaction to end: what stands behind them nobody can read yet.
+
+    Raises:
+        KafkaError: The broker does not answer.
+    """
+    ends = []
+    for committed_only in (False, True):
+        consumer = new_consumer(connection, committed_only=committed_only, poll_rows=1)
+        try:
+            places = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+            ends.append(consumer.end_offsets(places))
+        finally:
+            consumer.close()
+    return bool(ends[0] != ends[1])

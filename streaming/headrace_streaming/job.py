@@ -247,13 +247,25 @@ def run(
     job.stop()
 
 
+def attach(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> str | None:
+    """Return the id of this very job on its cluster, where it may run still: it outlives who submitted it.
+
+    Every other one that does the same work is stopped.
+
+    Raises:
+        ClusterError: The cluster does not answer, or a job that must end does not.
+    """
+    if settings.cluster is None:
+        return None
+    root = settings.base_uri.rsplit("/", 1)[0]
+    return FlinkCluster(*settings.cluster).attach(job_name(plan, kafka, settings), root)
+
+
 def _start(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> RunningJob:
     if settings.cluster is None:
         return _EmbeddedJob(submit(plan, kafka, settings), plan.group)
     cluster = FlinkCluster(*settings.cluster)
-    root = settings.base_uri.rsplit("/", 1)[0]
-    # A job of this group may run there still: it outlives who submitted it.
-    found = cluster.attach(job_name(plan, kafka, settings), root)
+    found = attach(plan, kafka, settings)
     job_id = found or str(submit(plan, kafka, settings).get_job_id())
     return _ClusterJob(cluster, job_id, f"{settings.base_uri}/savepoints")
 

@@ -56,14 +56,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(folder, json.loads(done.stdout), done.stderr)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(demo: Demo) -> Iterator[Project]:
     """The project of the demonstration with another event, up again: every process goes on from what it left behind."""
-    (demo.folder / "events" / "ping.yaml").write_text(PING)
-    (demo.folder / "features" / "pings.yaml").write_text(PINGS)
+    added = {demo.folder / "events" / "ping.yaml": PING, demo.folder / "features" / "pings.yaml": PINGS}
+    for file, declaration in added.items():
+        file.write_text(declaration)
     up = [sys.executable, "-m", "headrace", "up", "--detach", "--project", str(demo.folder)]
     done = subprocess.run(up, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stderr[-4000:]
     yield headrace.open(demo.folder)
     down = [sys.executable, "-m", "headrace", "down", "--project", str(demo.folder)]
     subprocess.run(down, capture_output=True, check=True, timeout=200)
+    for file in added:
+        file.unlink()

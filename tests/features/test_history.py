@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from headrace_features import history
-from headrace_features.history import Filled, Place, fill
+from headrace_features.history import Filled, Past, Place, fill
 from headrace_features.repair import repair
 from headrace_features.verify import verify
 from headrace_lake import TableSpec, duplicates_table, events_table, features_table, late_events_table
@@ -47,7 +47,7 @@ def storing(folder: Path, made: ParityLake, most: int | None = None) -> Put:
             raise EndedError
         calls.append(place)
         schema = arrow_schema(specs[place])
-        append_rows(folder / "lake", specs[place], rows.select(schema.names).cast(schema))
+        append_rows(folder / "lake", specs[place], rows.select(schema.names).cast(schema), "test")
 
     return store
 
@@ -55,7 +55,8 @@ def storing(folder: Path, made: ParityLake, most: int | None = None) -> Put:
 def filled(folder: Path, made: ParityLake, most: int | None = None, now_ms: int = NOW_MS) -> Filled:
     with made.lake().connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        return fill(connection, made.view, folder / "seed", storing(folder, made, most), now_ms=now_ms)
+        past = Past({0: 1_000}, 0)
+        return fill(connection, made.view, past, folder / "seed", storing(folder, made, most), now_ms=now_ms)
 
 
 def test_an_event_behind_the_rows_that_are_there_is_late_and_they_stay_right(tmp_path: Path) -> None:
