@@ -1,4 +1,4 @@
-"""A stack with a history: kill -9 of any process under load, late events, silence, repair, another declaration.
+"""A stack with a history: the notebook, kill -9 under load, late events, silence, repair, a changed view.
 
 Nothing delivered is lost, nothing counts twice, parity holds. All tests share one stack, which costs half a minute.
 """
@@ -10,10 +10,13 @@ import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
+import nbformat
 import pytest
-from e2e_types import kill, restarts, until
+from e2e_types import Demo, kill, restarts, until
 from headrace_ingestion import Delivery, DeliveryError, Producer
+from nbclient import NotebookClient
 
 import headrace
 from headrace.backfill import BackfillError
@@ -23,6 +26,7 @@ from headrace.stack.state import running_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebooks" / "tour.ipynb"
 RATE = 200
 SUBSCRIBERS = 40
 PROCESSES = (("job-call.subscriber_id",), ("lake-writer", "online-writer", "scorer-roaming_fraud"), ("kafka",))
@@ -75,6 +79,15 @@ class Load:
             "callee_country": "DE",
             "device": f"d{number % 3}",
         }
+
+
+def test_the_tour_runs_on_the_project_of_a_demonstration(demo: Demo, running: Project) -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]  # the library has no types here
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(demo.folder.parent)}})
+    client.execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert outputs
+    assert not [output for output in outputs if output.output_type == "error"]
 
 
 @pytest.mark.parametrize("processes", PROCESSES, ids=", ".join)
@@ -196,12 +209,11 @@ def test_a_changed_view_goes_on_behind_its_past(running: Project) -> None:
 
     # Without state nothing is read or written twice.
     changed.features.hold_jobs("ping.device", held=True)
-    shutil.rmtree(changed.folders.flink / "ping.device")
+    state = changed.folders.flink / "ping.device"
+    shutil.rmtree(state)
     changed.features.hold_jobs("ping.device", held=False)
-    stop.clear()
-    threading.Timer(1, stop.set).start()
-    sent += _send_pings(changed, stop)
-    until(lambda: _count(changed, rows) + _count(changed, late) == events + sent, "each new ping has its row")
+    until(lambda: any(state.glob("*/checkpoints/*/chk-*/_metadata")), "the job has state again")
+    assert _count(changed, rows) + _count(changed, late) == events + sent
     verified = changed.features.verify("pings")
     assert verified.passed, verified.text()
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from reference import Event, Row, Rules, reference_rows
 from view_cases import declarations, duckdb_rows, event_lists, load_declaration
 
-DECLARATIONS = int(os.environ.get("HEADRACE_TEST_DECLARATIONS", "200"))
-EVENT_LISTS = 10
+DECLARATIONS = int(os.environ.get("HEADRACE_TEST_DECLARATIONS", "100"))
+EVENT_LISTS = 20
 """Random declarations, and lists of events that each of them is tried on: 2,000 cases."""
 
 
