@@ -1,8 +1,9 @@
 """The views of one event and key → the SQL of one Flink job, as text. Knows neither Kafka nor Flink objects.
 
-One straight line from the source to the sink: events → (exchange by key) → kernel → expressions → emit. Two steps are
-our own between views of SQL: the source reads records by their contract where the connector has them, and the kernel's
-state needs what functions in SQL cannot have.
+One straight line from the source to the sink: events → (exchange by key) → [order] → kernel → expressions → emit. Three
+steps are our own between views of SQL: the source reads records by their contract where the connector has them, events
+are put into the order of their times where a view asks for it, and the kernel's state needs what functions in SQL
+cannot have.
 """
 
 from __future__ import annotations
