@@ -3,6 +3,7 @@
 Nothing delivered is lost, nothing counts twice, parity holds. All tests share one stack, which costs half a minute.
 """
 
+import os
 import random
 import shutil
 import threading
@@ -185,6 +186,7 @@ def test_rows_late_events_and_repairs_survive_a_kill(running: Project) -> None:
     assert reconciled.passed, reconciled.text()
 
 
+@pytest.mark.skipif(not os.environ.get("HEADRACE_TEST_FULL"), reason="takes a minute: HEADRACE_TEST_FULL=1 runs it")
 def test_a_changed_view_goes_on_behind_its_past(running: Project) -> None:
     file = running.folder / "features" / "pings.yaml"
     file.write_text(f"{file.read_text()}description: also the largest\n".replace("sum, last]", "sum, last, max]"))

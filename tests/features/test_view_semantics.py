@@ -1,7 +1,6 @@
 """The semantics page as properties: DuckDB against the slow reference, over random declarations and events."""
 
 import math
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from reference import Event, Row, Rules, reference_rows
 from view_cases import declarations, duckdb_rows, event_lists, load_declaration
 
-DECLARATIONS = int(os.environ.get("HEADRACE_TEST_DECLARATIONS", "100"))
+DECLARATIONS = 100
 EVENT_LISTS = 20
 """Random declarations, and lists of events that each of them is tried on: 2,000 cases."""
 
