@@ -23,14 +23,6 @@ KAFKA_IMAGE = "apache/kafka:4.1.1"
 VALKEY_IMAGE = "valkey/valkey:8"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker run all tests of a file, and of the demonstration: what they share is made once."""
-    for item in items:
-        group = item.path.parent if item.path.parent.name == "e2e" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
-
-
 @dataclass(frozen=True)
 class Broker:
     """A broker that is shared by the whole test session: make topics of your own, with names of your own."""
