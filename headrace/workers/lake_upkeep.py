@@ -1,6 +1,5 @@
 """Upkeep of the lake: small files are merged, old rows retained or deleted, files that left removed."""
 
-import gc
 import os
 import sys
 
@@ -19,8 +18,6 @@ def body(worker: Worker) -> None:
     os.nice(_NICE)
     project = worker.project
     Upkeep(lake_path(project), project_tables(project), upkeep_policy(project)).run(worker.stop, worker.ready)
-    # What was frozen at the start is never freed, of which DuckDB complains at the exit, object by object.
-    gc.unfreeze()
 
 
 if __name__ == "__main__":

@@ -113,6 +113,9 @@ def run(
         text = " | ".join(line.strip() for line in str(error).splitlines())
         logging.getLogger(f"headrace.{name}").error("%s: %s", type(error).__name__, text)
         return 1
+    finally:
+        # What was frozen at the start is never freed, of which DuckDB complains at the exit, object by object.
+        gc.unfreeze()
     return 0
 
 
