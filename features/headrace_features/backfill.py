@@ -14,7 +14,7 @@ from headrace_features.duckdb_compiler import compile_view
 from headrace_features.duckdb_events import events_of, events_select
 from headrace_features.duckdb_ledgers import in_time_sql, make_ledgers
 from headrace_features.duckdb_text import quoted, text
-from headrace_features.duplicates import mark_events
+from headrace_features.recompute import accept
 from headrace_features.view import View
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def rows_from_events(connection: duckdb.DuckDBPyConnection, events: str, view: V
         events: Relation with the columns that `compile_view` reads, but for the marks.
         view: The view.
     """
-    mark_events(connection, events, "marked", dedup_ms=view.dedup_ms, retain_ms=view.retain_ms, order=view.order)
-    connection.execute("CREATE OR REPLACE TEMP TABLE accepted AS SELECT * FROM marked WHERE NOT is_duplicate")
+    accept(connection, events, view)
     return connection.sql(f"FROM ({compile_view(view).sql}) ORDER BY source_partition, source_offset").to_arrow_table()
 
 

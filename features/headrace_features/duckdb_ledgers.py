@@ -8,6 +8,7 @@ counts in the first of them, as many as the revision of its rows says.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Literal
 
 import duckdb
 import pyarrow as pa
@@ -15,7 +16,8 @@ import pyarrow as pa
 from headrace_features.duckdb_text import quoted, text
 from headrace_features.view import View
 
-LEDGERS = {"late_events": '"is_late"', "duplicates": '"is_duplicate"'}
+Ledger = Literal["late_events", "duplicates"]
+LEDGERS: dict[Ledger, str] = {"late_events": '"is_late"', "duplicates": '"is_duplicate"'}
 """Ledgers of the job in the schema `ops`, and which of the marked events belong into each."""
 
 _COLUMNS = {

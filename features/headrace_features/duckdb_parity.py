@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from headrace_features.duckdb_compiler import CompiledSql
 from headrace_features.duckdb_events import events_of, rows_of
-from headrace_features.duckdb_ledgers import LEDGERS
+from headrace_features.duckdb_ledgers import LEDGERS, Ledger
 from headrace_features.duckdb_text import lines, quoted, text
 from headrace_features.view import View
 
@@ -263,7 +263,7 @@ FROM {_JOINED}
 WHERE r."event_id" IS NOT NULL AND CASE WHEN s."event_id" IS NULL THEN {is_late} ELSE {judged.differs} END"""
 
 
-def ledger_sql(view: View, ledger: str, where: str) -> str:
+def ledger_sql(view: View, ledger: Ledger, where: str) -> str:
     """Return the entries of a ledger that are not those that follow from the events.
 
     Columns: event_id, source_partition, source_offset, what the ledger says, what follows from the events, whether it

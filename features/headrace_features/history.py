@@ -15,10 +15,10 @@ import duckdb
 import pyarrow as pa
 
 from headrace_features.duckdb_compiler import compile_view
-from headrace_features.duckdb_events import events_of, events_select, rows_of
-from headrace_features.duckdb_ledgers import LEDGERS, add_late, in_time_sql, make_ledgers, stored_columns
+from headrace_features.duckdb_events import events_of, rows_of
+from headrace_features.duckdb_ledgers import LEDGERS, Ledger, add_late, in_time_sql, make_ledgers, stored_columns
 from headrace_features.duckdb_text import lines, quoted, text
-from headrace_features.duplicates import mark_events
+from headrace_features.recompute import recompute, shares
 from headrace_features.seed import write_seed
 from headrace_features.view import View
 
@@ -26,7 +26,7 @@ BUCKET_ROWS = 2_000_000
 """Events that are held at a time; more are taken in shares of the keys."""
 _BATCH_ROWS = 200_000
 
-Place = Literal["features", "late_events", "duplicates"]
+Place = Literal["features"] | Ledger
 Store = Callable[[Place, pa.Table], None]
 """Takes rows of the view's table, or of one of the ledgers, under the names of its columns."""
 
@@ -105,7 +105,6 @@ def fill(
     *,
     now_ms: int,
     bucket_rows: int = BUCKET_ROWS,
-    report: Callable[[float], None] = lambda share: None,
 ) -> Filled:
     """Store what the lake lacks of a view's past and write its seed.
 
@@ -117,44 +116,28 @@ def fill(
         store: Where rows and ledger entries go.
         now_ms: Time of day at which they are made, in milliseconds since 1970.
         bucket_rows: Most events that are held at a time (approximately: a key is never divided).
-        report: Called with the share that is done, 0 to 1.
     """
     filled = Filled()
     make_ledgers(connection, view)
     stored = stored_columns(connection, rows_of(view))
     if stored and view.order == "event_time":
-        _table(connection, "passed", _passed_sql(view, past))
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE passed AS {_passed_sql(view, past)}")
         for entries in list(_tables(connection, _ledger_sql(view, "late_events", now_ms, "passed", "TRUE"))):
             store("late_events", entries)
             filled.ledger_entries += entries.num_rows
             add_late(connection, entries)
-    (events,) = connection.execute(f"SELECT count(*) FROM {events_of(view)}").fetchall()[0]
-    buckets = max(1, -(-events // bucket_rows))
-    for bucket in range(buckets):
-        share = f'hash("_key") % {buckets} = {bucket}'
-        _recompute(connection, view, f"{share} AND {past.contains} AND {in_time_sql(view)}")
+    compiled = compile_view(view)
+    for part, share in enumerate(shares(connection, view, bucket_rows)):
+        recompute(connection, view, compiled, f"{share} AND {past.contains} AND {in_time_sql(view)}")
         for rows in _tables(connection, _rows_sql(view, now_ms, has_rows=bool(stored))):
             store("features", rows)
             filled.rows += rows.num_rows
         for ledger in LEDGERS:
             for entries in _tables(connection, _ledger_sql(view, ledger, now_ms)):
-                store("late_events" if ledger == "late_events" else "duplicates", entries)
+                store(ledger, entries)
                 filled.ledger_entries += entries.num_rows
-        filled.seeds += write_seed(connection, view, seed, bucket)
-        report((bucket + 1) / buckets)
+        filled.seeds += write_seed(connection, view, seed, part)
     return filled
-
-
-def _recompute(connection: duckdb.DuckDBPyConnection, view: View, where: str) -> None:
-    _table(connection, "bucket_events", f"{events_select(view, events_of(view))}\nWHERE {where}")
-    marks = {"dedup_ms": view.dedup_ms, "retain_ms": view.retain_ms}
-    mark_events(connection, "bucket_events", "marked", order=view.order, **marks)
-    _table(connection, "accepted", "SELECT * FROM marked WHERE NOT is_duplicate")
-    _table(connection, "recomputed", compile_view(view).sql)
-
-
-def _table(connection: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {select}")
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, select: str) -> Iterator[pa.Table]:
@@ -205,7 +188,7 @@ WHERE {past.contains} AND ({time_ms} < last_ms OR ({time_ms} = last_ms AND "_off
   AND {place} NOT IN (SELECT ("source_partition", "source_offset") FROM row) AND {place} NOT IN ({noted})"""
 
 
-def _ledger_sql(view: View, ledger: str, now_ms: int, source: str = "marked", where: str = "") -> str:
+def _ledger_sql(view: View, ledger: Ledger, now_ms: int, source: str = "marked", where: str = "") -> str:
     columns = [
         f"{text(view.name)} AS view",
         f"{text(view.contract.name)} AS event",

@@ -19,7 +19,7 @@ from headrace_ingestion.clock import Clock, SystemClock
 from headrace_ingestion.errors import HeadraceError
 
 from headrace_features.duckdb_compiler import CompiledSql, compile_view
-from headrace_features.duckdb_events import events_of, events_select, rows_of
+from headrace_features.duckdb_events import events_of, rows_of
 from headrace_features.duckdb_ledgers import make_ledgers, stored_columns
 from headrace_features.duckdb_parity import (
     Judged,
@@ -31,7 +31,7 @@ from headrace_features.duckdb_parity import (
     streamed_sql,
 )
 from headrace_features.duckdb_text import quoted, text
-from headrace_features.duplicates import mark_events
+from headrace_features.recompute import recompute
 from headrace_features.view import View
 
 if TYPE_CHECKING:
@@ -166,13 +166,8 @@ DELETE FROM late USING counted WHERE late."_key" = counted."_key" AND "_number" 
   AND "offset" = late."_offset")"""
     # What the job has not read yet may be late, too, and then counts in a later revision.
     is_read = is_read_sql(connection.execute(reach_sql()).fetchall())
-    given = f"{events_select(view, events_of(view))} WHERE {where} AND {is_read} AND {gone}"
-    connection.execute(f"CREATE TEMP TABLE given AS {given}")
-    marks = {"dedup_ms": view.dedup_ms, "retain_ms": view.retain_ms}
-    mark_events(connection, "given", "marked", order=view.order, **marks)
-    connection.execute("CREATE TEMP TABLE accepted AS SELECT * FROM marked WHERE NOT is_duplicate")
     compiled = compile_view(view, with_bounds=True)
-    connection.execute(f"CREATE TEMP TABLE recomputed AS {compiled.sql}")
+    recompute(connection, view, compiled, f"{where} AND {is_read} AND {gone}")
     connection.execute(f"CREATE TEMP TABLE streamed AS {streamed_sql(view, compiled, stored, where)}")
     connection.execute(f"CREATE TEMP TABLE repairs AS {repairs_sql(Judged(view, compiled))}")
     return compiled

@@ -15,11 +15,11 @@ import duckdb
 
 from headrace_features import duckdb_parity as parity
 from headrace_features.duckdb_compiler import CompiledSql, compile_view
-from headrace_features.duckdb_events import events_of, events_select, rows_of
+from headrace_features.duckdb_events import events_of, rows_of
 from headrace_features.duckdb_ledgers import LEDGERS, in_time_sql, make_ledgers, stored_columns
 from headrace_features.duckdb_text import quoted, text
-from headrace_features.duplicates import mark_events
 from headrace_features.parity_report import Difference, ParityReport
+from headrace_features.recompute import recompute, shares
 from headrace_features.view import View
 
 if TYPE_CHECKING:
@@ -75,11 +75,8 @@ class _Comparison:
         self._table("ends", parity.ends_sql(self._view))
         self._table("excluded", parity.excluded_sql(self._view))
         self._count_not_verifiable()
-        (events,) = self._row(f"SELECT count(*) FROM {events_of(self._view)}")
-        buckets = max(1, -(-events // bucket_rows))
-        for bucket in range(buckets):
-            share = f'hash("_key") % {buckets} = {bucket} AND ' if buckets > 1 else ""
-            self._bucket(f'{share}"_key" NOT IN (SELECT "_key" FROM excluded)')
+        for share in shares(self._connection, self._view, bucket_rows):
+            self._bucket(f'{share} AND "_key" NOT IN (SELECT "_key" FROM excluded)')
         return self._report
 
     def _count_not_verifiable(self) -> None:
@@ -117,12 +114,7 @@ class _Comparison:
             self._compare(parity.Judged(self._view, self._compiled, revision))
 
     def _recompute(self, where: str) -> None:
-        view = self._view
-        self._table("bucket_events", f"{events_select(view, events_of(view))}\nWHERE {where}")
-        marks = {"dedup_ms": view.dedup_ms, "retain_ms": view.retain_ms}
-        mark_events(self._connection, "bucket_events", "marked", order=view.order, **marks)
-        self._table("accepted", "SELECT * FROM marked WHERE NOT is_duplicate")
-        self._table("recomputed", self._compiled.sql)
+        recompute(self._connection, self._view, self._compiled, where)
 
     def _compare(self, judged: parity.Judged) -> None:
         report = self._report

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from headrace_features.duckdb_compiler import CompiledSql, compile_view
-from headrace_features.duplicates import mark_events
+from headrace_features.recompute import accept
 from headrace_features.resolve import load_view
 from headrace_features.seed import write_seed
 from headrace_features.view import View
@@ -351,7 +351,7 @@ def duckdb_rows(
     compiled = compile_view(view, with_bounds=True)
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("events", table)
-        accept(connection, view)
+        accept(connection, "events", view)
         rows = connection.sql(compiled.sql).to_arrow_table().to_pylist()
         marks = connection.sql("SELECT * FROM marked").to_arrow_table().to_pylist()
     return compiled, rows, {mark["_offset"]: mark for mark in marks}
@@ -361,15 +361,8 @@ def seed_of(view: View, events: Sequence[Event], folder: Path) -> None:
     """Write what a job needs to go on behind these events."""
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.register("events", _events_table(events))
-        accept(connection, view)
+        accept(connection, "events", view)
         write_seed(connection, view, folder)
-
-
-def accept(connection: duckdb.DuckDBPyConnection, view: View) -> None:
-    """Make `marked` and `accepted` of the relation `events`."""
-    marks = {"dedup_ms": view.dedup_ms, "retain_ms": view.retain_ms}
-    mark_events(connection, "events", "marked", order=view.order, **marks)
-    connection.execute("CREATE TEMP TABLE accepted AS SELECT * FROM marked WHERE NOT is_duplicate")
 
 
 def _events_table(events: Iterable[Event]) -> pa.Table:
