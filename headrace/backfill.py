@@ -165,22 +165,16 @@ def backfill_running(project: Project, plan: JobPlan, *, say: Say) -> BackfillRe
     state, _ = job_state(project, plan, functions_jar())
     job, folders = f"job-{plan.group}", project.folders
     others = [name for name in _processes(project, job) if name.startswith(_READ_DECLARATIONS)]
-    with ExitStack() as lock:
-        lock.enter_context(alone(plan, state))
+    # They go on after the lock is gone: where this fails, the job has to backfill itself before it is ready.
+    with ExitStack() as stopped, alone(plan, state):
         _check_is_new(plan, state)
-        try:
-            say(f"stopping {job}")
-            hold(folders, [job], held=True, timeout_seconds=_HOLD_SECONDS)
-            report = _backfill(project, plan, state, say=say)
-            say(f"starting {job} again, with what writes its rows")
-            if others:
-                hold(folders, others, held=True, timeout_seconds=_HOLD_SECONDS)
-        except BaseException:
-            # The job may have to backfill itself now, before it is ready.
-            lock.close()
-            raise
-        finally:
-            hold(folders, [*others, job], held=False, timeout_seconds=_HOLD_SECONDS)
+        stopped.callback(hold, folders, [*others, job], held=False, timeout_seconds=_HOLD_SECONDS)
+        say(f"stopping {job}")
+        hold(folders, [job], held=True, timeout_seconds=_HOLD_SECONDS)
+        report = _backfill(project, plan, state, say=say)
+        say(f"starting {job} again, with what writes its rows")
+        if others:
+            hold(folders, others, held=True, timeout_seconds=_HOLD_SECONDS)
     bring_online(project, plan)
     return report
 

@@ -9,7 +9,6 @@ from headrace_streaming.job import JobSettings, attach, run
 from headrace_streaming.plan import JobPlan, KafkaTables
 
 from headrace import topics
-from headrace.backfill import backfill, bring_online, has_past
 from headrace.flink import flink_environment, functions_jar, job_state, kafka_properties
 from headrace.project import Project
 from headrace.stack.jars import fetch
@@ -40,6 +39,9 @@ def body(worker: Worker) -> None:
 
 def _begin_behind_the_past(worker: Worker, plan: JobPlan, settings: JobSettings) -> None:
     """Let a job without state go on where the lake ends, if that knows its views."""
+    # DuckDB and Delta cost a second, which a job with state does not need.
+    from headrace.backfill import backfill, bring_online, has_past
+
     if settings.state.seam(settings.base_uri) is None:
         if not has_past(worker.project, plan):
             return
