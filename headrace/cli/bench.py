@@ -3,8 +3,8 @@
 import signal
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -61,13 +61,7 @@ def features(events: int, keys: int, rounds: int, entries: "tuple[Entry, ...]", 
     machine = describe_machine()
     bench = FeaturesBench(events=events, keys=keys, rounds=rounds, entries=tuple(dict.fromkeys(entries)))
     data = as_data(bench_features(bench, _reporter()), machine)
-    output = _output(output_format)
-    if output.is_json:
-        output.data(data, "")
-        return
-    output.table(COLUMNS, rows_of(data))
-    output.line("")
-    output.table(("ratio", "value", "least"), ratio_rows(data), empty="no two entries to compare")
+    _show(output_format, data, (COLUMNS, rows_of(data)), ratio_rows(data))
 
 
 @group.command()
@@ -119,14 +113,7 @@ def training_set(rows: int, views: int, features: int, keys: int, rounds: int, o
     machine = describe_machine()
     bench = TrainingSetBench(Shape(rows, views, features, keys), rounds)
     data = as_data(bench_training_set(bench, _reporter()), machine)
-    output = _output(output_format)
-    if output.is_json:
-        output.data(data, "")
-        return
-    output.table(COLUMNS, rows_of(data))
-    output.line("")
-    output.table(("ratio", "value", "least"), ratio_rows(data))
-    output.line(f"\n{equality_line(data)}")
+    _show(output_format, data, (COLUMNS, rows_of(data)), ratio_rows(data), after=[f"\n{equality_line(data)}"])
 
 
 @group.command()
@@ -162,15 +149,8 @@ def online(
     machine = describe_machine()
     bench = OnlineBench(rows, keys, features, rounds, reads, tuple(dict.fromkeys(stores)))
     data = as_data(bench_online(bench, _reporter()), machine)
-    output = _output(output_format)
-    if output.is_json:
-        output.data(data, "")
-        return
-    output.table(COLUMNS, rows_of(data))
-    output.line("")
-    output.table(("ratio of write rates", "value", "least"), ratio_rows(data))
-    for line in absent_lines(data):
-        output.line(line)
+    entries, missing = (COLUMNS, rows_of(data)), absent_lines(data)
+    _show(output_format, data, entries, ratio_rows(data), ratio="ratio of write rates", after=missing)
 
 
 @group.command()
@@ -221,6 +201,27 @@ def lake(rows: int, batch_rows: int, visible: int, output_format: str) -> None:
 def _end_in_order_on_sigterm() -> None:
     # What was started ends by its leash anyway; this way the temporary folder is removed, too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+def _show(
+    output_format: str,
+    data: Mapping[str, Any],
+    entries: tuple[Sequence[str], Iterable[Sequence[object]]],
+    ratios: Iterable[Sequence[object]],
+    *,
+    ratio: str = "ratio",
+    after: Iterable[str] = (),
+) -> None:
+    """Show what was measured: the data to a program; to people the table of entries, their ratios, and lines after."""
+    output = _output(output_format)
+    if output.is_json:
+        output.data(data, "")
+        return
+    output.table(*entries)
+    output.line("")
+    output.table((ratio, "value", "least"), ratios, empty="no two entries to compare")
+    for line in after:
+        output.line(line)
 
 
 def _output(output_format: str) -> Output:
