@@ -255,7 +255,7 @@ def _lacking(project: Project, plan: JobPlan) -> str | None:
     for ledger in ("ops.late_events", "ops.duplicates"):
         if _has_unread(project, tables[ledger], lambda value: orjson.loads(value).get("view") in views):
             return ledger
-    event = f"events.{plan.views[0].contract.name}"
+    event = f"events.{plan.views[0].contract.table}"
     return event if _is_behind_its_rows(project, plan) else None
 
 
@@ -274,7 +274,7 @@ def _has_unread(project: Project, spec: TableSpec, counts: Callable[[bytes], boo
 def _is_behind_its_rows(project: Project, plan: JobPlan) -> bool:
     """Return whether the lake has a row of an event that it does not have yet."""
     stored = _stored(project)
-    event = plan.views[0].contract.name
+    event = plan.views[0].contract.table
     for view in plan.views:
         if f"features.{view.name}" not in stored:
             continue

@@ -10,6 +10,7 @@ from headrace_features.resolve import load_views
 from headrace_features.view import View
 from headrace_ingestion.contract import Contract, load_contracts
 from headrace_ingestion.errors import DeclarationError, closest
+from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.settings import KafkaConnection
 from headrace_models.declaration import ModelDeclaration
 from headrace_models.lookups import model_lookups
@@ -101,6 +102,12 @@ class Project:
             DeclarationError: A view is wrong.
         """
         return plan_groups(list(self.views.values()), GroupTopics(self.settings.kafka.topic_prefix))
+
+    @property
+    def rekeyed(self) -> dict[str, RekeyedContract]:
+        """Events that views read by another key than their own, by the names of their streams."""
+        read = (view.contract for view in self.views.values())
+        return {contract.stream: contract for contract in read if isinstance(contract, RekeyedContract)}
 
     @property
     def job_groups(self) -> tuple[str, ...]:

@@ -12,12 +12,13 @@ from headrace.project import Project
 def project_tables(project: Project) -> list[TableSpec]:
     """Return every table of the project's lake."""
     prefix = project.settings.kafka.topic_prefix
-    read = {view.contract.name for view in project.views.values()}
+    read = {view.contract.stream for view in project.views.values()}
     tables = [
         # Without a view there is no job that would refuse the event's bad records: the writer does.
-        events_table(contract, prefix, dead_letters_here=contract.name not in read)
+        events_table(contract, prefix, dead_letters_here=contract.stream not in read)
         for contract in project.contracts.values()
     ]
+    tables += [events_table(contract, prefix, committed_only=True) for contract in project.rekeyed.values()]
     tables += [_features(view, prefix) for view in project.views.values()]
     tables += [scores_table(model, prefix) for model in project.model_declarations]
     return [*tables, *ops_tables(prefix)]

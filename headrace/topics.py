@@ -19,7 +19,7 @@ def project_topics(project: Project) -> dict[str, TopicSpec]:
     def add(name: str, partitions: int) -> None:
         found[name] = TopicSpec(partitions=partitions, replication=kafka.replication, config=_KEEP)
 
-    for contract in project.contracts.values():
+    for contract in (*project.contracts.values(), *project.rekeyed.values()):
         add(contract.topic(prefix), contract.partitions or kafka.partitions)
     for view in project.views.values():
         add(view.topic(prefix), view.contract.partitions or kafka.partitions)

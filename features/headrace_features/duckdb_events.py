@@ -8,7 +8,7 @@ from headrace_features.view import View
 
 def events_of(view: View) -> str:
     """Return the name of the lake's view of all records of the event, duplicates included."""
-    return f"raw.{quoted(f'events_{view.contract.name}')}"
+    return f"raw.{quoted(f'events_{view.contract.table}')}"
 
 
 def rows_of(view: View) -> str:

@@ -81,7 +81,7 @@ FROM (
   SELECT "_key", {time} AS "at", NULL AS "generation" FROM {events_of(view)}
   UNION ALL
   SELECT "_key", "event_time", "generation" FROM {rows_of(view)} WHERE "declaration" = {text(view.digest)}
-) JOIN raw.deletions ON "table" = {text(f"events.{view.contract.name}")}
+) JOIN raw.deletions ON "table" = {text(f"events.{view.contract.table}")}
 GROUP BY "_key", "deleted_before"
 HAVING min("at") < "deleted_before" + to_milliseconds({view.retain_ms}) OR min("generation") > 0
 UNION ALL

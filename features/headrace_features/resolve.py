@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from headrace_ingestion.contract import Contract
+from headrace_ingestion.contract import KEY_TYPES, Contract
 from headrace_ingestion.documents import DeclarationProblem, load_document
 from headrace_ingestion.durations import duration_ms
 from headrace_ingestion.errors import DeclarationError, closest
+from headrace_ingestion.rekeyed import RekeyedContract
 from pydantic import PrivateAttr, ValidationInfo, model_validator
 
 from headrace_features.columns import Columns
@@ -120,14 +121,38 @@ def _source(declaration: ViewDeclaration, contracts: Mapping[str, Contract]) -> 
             f"source: {closest(declaration.source, contracts) or next(iter(contracts), 'call')}",
             ("source",),
         )
-    if declaration.key != contract.key:
+    return contract if declaration.key == contract.key else _by_another_key(declaration.key, contract, contracts)
+
+
+def _by_another_key(key: str, contract: Contract, contracts: Mapping[str, Contract]) -> Contract:
+    """Return the event as it stands in its topic by another field."""
+    able = [name for name, field in contract.fields.items() if field.required and field.type in KEY_TYPES]
+    if key not in able:
+        what = _why_no_key(key, contract)
         raise DeclarationProblem(
-            f"'key' is {declaration.key!r}, but the event {contract.name!r} is keyed by {contract.key!r}",
-            {"expected": "the key of the event: its order is the order of the view"},
-            f"key: {contract.key}",
+            f"'key' names {what}",
+            {"fields": ", ".join(able), "expected": f"a required field of type {', '.join(KEY_TYPES)}"},
+            f"key: {closest(key, able) or contract.key}",
             ("key",),
         )
-    return contract
+    rekeyed = RekeyedContract(contract, key)
+    if rekeyed.table in contracts:
+        raise DeclarationProblem(
+            f"'key' makes the table events.{rekeyed.table}, which is the one of an event",
+            {"event": contracts[rekeyed.table].place_of(None)},
+            f"rename the event {rekeyed.table}",
+            ("key",),
+        )
+    return rekeyed
+
+
+def _why_no_key(key: str, contract: Contract) -> str:
+    field = contract.fields.get(key)
+    if field is None:
+        return f"the field {key!r}, which the event {contract.name!r} does not have"
+    if field.type not in KEY_TYPES:
+        return f"the field {key!r} of type {field.type}"
+    return f"the field {key!r}, which the event {contract.name!r} does not require"
 
 
 def _digest(declaration: ViewDeclaration, contract: Contract) -> str:

@@ -23,12 +23,14 @@ class Declared:
     Attributes:
         events: Number of events.
         job_groups: Names of the feature jobs.
+        rekeyed: Number of events that views read by another key.
         views: Number of feature views.
         models: Names of the models.
     """
 
     events: int = 0
     job_groups: tuple[str, ...] = ()
+    rekeyed: int = 0
     views: int = 0
     models: tuple[str, ...] = ()
 
@@ -70,6 +72,8 @@ def processes(
         ready = ReadyFile(folders.ready_file(name))
         return ProcessSpec(name, command, ready, environment=variables, depends_on=after)
 
+    if declared.rekeyed:
+        found.append(worker("rekey", "rekey"))
     for group in declared.job_groups:
         job = worker("job", f"job-{group}", ("--group", group))
         found.append(replace(job, ready_seconds=_JOB_READY_SECONDS, grace_seconds=_JOB_GRACE_SECONDS))

@@ -63,6 +63,7 @@ def run_stack(
         Declared(
             events=len(project.contracts),
             job_groups=project.job_groups,
+            rekeyed=len(project.rekeyed),
             views=len(project.views),
             models=tuple(project.model_declarations),
         ),

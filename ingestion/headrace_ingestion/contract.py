@@ -20,6 +20,7 @@ from headrace_ingestion.fields import NAME_SCHEMA, RESERVED_FIELDS, Field, Field
 from headrace_ingestion.problems import DeclarationProblem
 
 __all__ = [
+    "KEY_TYPES",
     "RESERVED_FIELDS",
     "Contract",
     "Field",
@@ -30,6 +31,9 @@ __all__ = [
     "load_contracts",
 ]
 
+
+KEY_TYPES = ("string", "int", "long")
+"""Types that a key can have."""
 
 _FIELD_NAMES: dict[str, Any] = {
     "minProperties": 1,
@@ -83,7 +87,7 @@ class Contract(BaseModel):
                     (label,),
                 )
         self._check_role("time", ("timestamp",))
-        self._check_role("key", ("string", "int", "long"))
+        self._check_role("key", KEY_TYPES)
         return self
 
     def _check_role(self, label: str, types: tuple[str, ...]) -> None:
@@ -138,9 +142,19 @@ class Contract(BaseModel):
         text = json.dumps(demands, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    @property
+    def stream(self) -> str:
+        """Name of its records among those of other events and keys."""
+        return self.name
+
+    @property
+    def table(self) -> str:
+        """Name of its table in the lake, in the schema `events`."""
+        return self.name
+
     def topic(self, prefix: str = "") -> str:
         """Return the name of the event's topic in a project with this topic prefix."""
-        return f"{prefix}events.{self.name}"
+        return f"{prefix}events.{self.stream}"
 
     def place_of(self, field: str | None) -> str:
         """Return where the field (or the contract) is declared, for messages: `events/call.yaml line 9`."""

@@ -115,13 +115,16 @@ class TableSpec:
         return (*self.columns, *PLACE_COLUMNS)
 
 
-def events_table(contract: Contract, prefix: str = "", *, dead_letters_here: bool = False) -> TableSpec:
+def events_table(
+    contract: Contract, prefix: str = "", *, dead_letters_here: bool = False, committed_only: bool = False
+) -> TableSpec:
     """Return the table of an event.
 
     Args:
         contract: Contract of the event.
         prefix: What stands before every topic of the project.
         dead_letters_here: True for an event that no view reads: no job records what its contract refuses.
+        committed_only: True for a topic that is written in transactions.
     """
     envelope = (
         Column("event_id", "string", required=True),
@@ -131,14 +134,14 @@ def events_table(contract: Contract, prefix: str = "", *, dead_letters_here: boo
     fields = tuple(Column(name, field.type, source=name) for name, field in contract.fields.items())
     return TableSpec(
         "events",
-        contract.name,
-        topic_of("events", contract.name, prefix),
+        contract.table,
+        contract.topic(prefix),
         envelope + fields,
         contract.time,
         contract.key,
         contract=contract,
         dead_letters_here=dead_letters_here,
-        committed_only=False,
+        committed_only=committed_only,
     )
 
 

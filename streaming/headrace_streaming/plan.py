@@ -295,11 +295,17 @@ def _emitted(view: View, topics: GroupTopics) -> str:
 
 def _source(plan: JobPlan, kafka: KafkaTables, seam: Seam | None) -> SourceStep:
     view = plan.views[0]
-    client = {"bootstrap.servers": kafka.bootstrap_servers, "group.id": kafka.group_id, **kafka.properties}
+    client = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "group.id": kafka.group_id,
+        # Topics of another key are written in transactions; elsewhere it changes nothing.
+        "isolation.level": "read_committed",
+        **kafka.properties,
+    }
     topic = plan.topics.of_event(view.contract)
     idle_ms = max((order.quiet_ms for order in plan.orders), default=0)
     offsets = seam.offsets if seam else {}
-    uid = f"events-{view.contract.name}"
+    uid = f"events-{view.contract.stream}"
     return SourceStep(topic, _EVENTS, _contract(view), client, kafka.bounded, idle_ms, offsets, uid)
 
 

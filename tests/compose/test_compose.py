@@ -112,7 +112,7 @@ def test_every_container_is_healthy_and_only_this_machine_reaches_their_ports(co
     assert {name: entry["Health"] for name, entry in services.items()} == dict.fromkeys(services, "healthy")
     assert set(services) == {
         "kafka", "valkey", "mlflow", "flink-jobmanager", "flink-taskmanager",
-        "feature-job", "lake-writer", "lake-upkeep", "online-writer", "scorer",
+        "feature-job", "lake-writer", "lake-upkeep", "rekey", "online-writer", "scorer",
     }  # fmt: skip
     hosts = {port["URL"] for entry in services.values() for port in entry["Publishers"] or () if port["PublishedPort"]}
     assert hosts == {LOOPBACK}

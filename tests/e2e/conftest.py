@@ -15,9 +15,10 @@ EVENTS = 20_000
 PING = """
 name: ping
 version: 1
-key: device
+key: site
 time: at
 fields:
+  site: {type: string}
   device: {type: string}
   at: {type: timestamp}
   load: {type: double}

@@ -166,10 +166,14 @@ def test_rows_late_events_and_repairs_survive_a_kill(running: Project) -> None:
     try:
         time.sleep(3)
         kill(running, JOB)
+        # The event has another key than its view: this writes it by that one.
+        kill(running, "rekey")
         time.sleep(3)
     finally:
         stop.set()
         thread.join()
+    by_device = "SELECT count(*), count(DISTINCT event_id) FROM raw.events_ping_by_device"
+    until(lambda: running.lake.sql(by_device).rows == [(sent[0], sent[0])], "each ping is there once by its other key")
     # The last ones have nothing behind them but silence.
     until(lambda: _rows(running) + _late(running) == sent[0], "each ping has a row or is noted as late")
     assert _late(running) > 0
@@ -228,7 +232,8 @@ def _send_pings(project: Project, stop: threading.Event) -> int:
         while not stop.wait(0.005):
             number += 1
             behind = timedelta(seconds=chance.choice([0, 0, 0, 0.2, 0.9, 1.1, 3]))
-            fields = {"device": f"d{number % 40}", "at": datetime.now(UTC) - behind, "load": float(number % 97)}
+            at = datetime.now(UTC) - behind
+            fields = {"site": f"s{number % 3}", "device": f"d{number % 40}", "at": at, "load": float(number % 97)}
             producer.send("ping", fields, event_id=str(uuid.uuid4()))
     return number
 

@@ -135,11 +135,20 @@ CASES: dict[str, tuple[str, str, str]] = {
         "  events:  call\n"
         "  try:     source: call",
     ),
-    "a key that is not the event's": (
+    "a key that the event does not have": (
         "key: subscriber_id",
-        "key: country",
-        "features/subscriber.yaml line 3: 'key' is 'country', but the event 'call' is keyed by 'subscriber_id'\n"
-        "  expected:  the key of the event: its order is the order of the view\n"
+        "key: contry",
+        "features/subscriber.yaml line 3: 'key' names the field 'contry', which the event 'call' does not have\n"
+        "  fields:    subscriber_id, home_country, country\n"
+        "  expected:  a required field of type string, int, long\n"
+        "  try:       key: country",
+    ),
+    "a key that cannot be one": (
+        "key: subscriber_id",
+        "key: duration_s",
+        "features/subscriber.yaml line 3: 'key' names the field 'duration_s' of type double\n"
+        "  fields:    subscriber_id, home_country, country\n"
+        "  expected:  a required field of type string, int, long\n"
         "  try:       key: subscriber_id",
     ),
     "a time zone that does not exist": (

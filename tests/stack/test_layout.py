@@ -8,7 +8,8 @@ from headrace.stack.layout import Declared, EmbeddedBroker, processes
 from headrace.stack.spec import PortOpen, ProcessSpec, ReadyFile
 
 PROJECT = Path("/projects/roaming")
-ALL = Declared(events=2, job_groups=("call.device", "call.subscriber_id"), views=3, models=("roaming_fraud",))
+GROUPS = ("call.device", "call.subscriber_id")
+ALL = Declared(events=2, job_groups=GROUPS, rekeyed=1, views=3, models=("roaming_fraud",))
 
 
 def layout(
@@ -27,6 +28,7 @@ def test_the_embedded_broker_comes_first_and_all_others_wait_for_it() -> None:
     found = layout(ALL, EmbeddedBroker(("java",), 9092))
     assert list(found) == [
         "kafka",
+        "rekey",
         "job-call.device",
         "job-call.subscriber_id",
         "lake-writer",

@@ -13,10 +13,10 @@ from typing import Any
 
 from headrace_ingestion.clock import Clock, SystemClock
 from headrace_ingestion.settings import KafkaConnection
+from headrace_lake.topic_consumer import TopicConsumer
 from kafka import TopicPartition
 from kafka.errors import KafkaConfigurationError, KafkaError
 
-from headrace_features.online.consumer import TopicConsumer
 from headrace_features.online.errors import OnlineStoreError, OnlineStoreUnavailableError
 from headrace_features.online.records import ReadBatch, compile_reader
 from headrace_features.online.row import OnlineRow
@@ -195,7 +195,14 @@ class OnlineWriter:
         while not stop.is_set():
             try:
                 consumer = TopicConsumer(
-                    self._connection, self._group_id, self._feeds, replica=self._replica, replicas=self._replicas
+                    self._connection,
+                    self._group_id,
+                    self._feeds,
+                    client_id="headrace-online-writer",
+                    # A row of an open transaction is served at once: should it be aborted, the job makes it again.
+                    committed_only=False,
+                    replica=self._replica,
+                    replicas=self._replicas,
                 )
             except KafkaConfigurationError:
                 raise  # waiting does not mend it

@@ -1,16 +1,17 @@
-"""The online writer's consumer: partitions are given to it, offsets are committed by hand under a group's name."""
+"""A consumer to which partitions are given, and whose offsets are committed by hand under a group's name."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from headrace_ingestion.settings import KafkaConnection
-from headrace_lake.topics import describe_topics
 from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
+
+from headrace_lake.topics import describe_topics
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,6 @@ ANSWER_MS = 5_000
 """Longest wait for an answer about topics and offsets."""
 
 _CLIENT_OPTIONS: dict[str, Any] = {
-    "client_id": "headrace-online-writer",
     "bootstrap_timeout_ms": ANSWER_MS,
     "reconnect_backoff_max_ms": 1_000,
 }
@@ -31,8 +31,6 @@ _CONSUMER_OPTIONS: dict[str, Any] = {
     "enable_auto_commit": False,
     # Where the broker has deleted what was to be read next: everything that is left.
     "auto_offset_reset": "earliest",
-    # A row of an open transaction is served at once: should it be aborted, the job makes the same row again.
-    "isolation_level": "read_uncommitted",
     "max_poll_records": BATCH_ROWS,
     "allow_auto_create_topics": False,
 }
@@ -48,6 +46,8 @@ class TopicConsumer:
         connection: Where the brokers are.
         group_id: The group under whose name offsets are committed.
         topics: The topics; those that do not exist yet are read when they do.
+        client_id: What the broker calls it.
+        committed_only: Whether records of open and aborted Kafka transactions are left out.
         replica: This consumer reads the partitions p with p mod `replicas` = `replica`.
         replicas: How many consumers share the topics.
 
@@ -56,9 +56,18 @@ class TopicConsumer:
     """
 
     def __init__(
-        self, connection: KafkaConnection, group_id: str, topics: Iterable[str], *, replica: int = 0, replicas: int = 1
+        self,
+        connection: KafkaConnection,
+        group_id: str,
+        topics: Iterable[str],
+        *,
+        client_id: str,
+        committed_only: bool,
+        replica: int = 0,
+        replicas: int = 1,
     ) -> None:
-        options = connection.client_options()
+        options = {**connection.client_options(), "client_id": client_id}
+        isolation = "read_committed" if committed_only else "read_uncommitted"
         self._topics = list(topics)
         self._replica, self._replicas = replica, replicas
         self._absent: set[str] = set()
@@ -67,7 +76,7 @@ class TopicConsumer:
         self._committed: dict[TopicPartition, int] = {}
         self._admin = KafkaAdminClient(**options, **_CLIENT_OPTIONS, request_timeout_ms=ANSWER_MS)
         try:
-            self._consumer = KafkaConsumer(group_id=group_id, **options, **_CONSUMER_OPTIONS)
+            self._consumer = KafkaConsumer(group_id=group_id, isolation_level=isolation, **options, **_CONSUMER_OPTIONS)
         except KafkaError:
             self._admin.close()
             raise
@@ -127,11 +136,19 @@ class TopicConsumer:
         Raises:
             KafkaError: The broker does not take them; what is done stays to be committed.
         """
-        due = {place: offset for place, offset in self._done.items() if self._committed.get(place) != offset}
+        due = self.due()
         if due:
-            offsets = {place: OffsetAndMetadata(offset, self._ids[place], -1) for place, offset in due.items()}
-            self._consumer.commit(offsets, timeout_ms=ANSWER_MS)
-            self._committed.update(due)
+            self._consumer.commit(due, timeout_ms=ANSWER_MS)
+            self.note_committed(due)
+
+    def due(self) -> dict[TopicPartition, Any]:
+        """Return the offsets that are to be committed, for a producer that commits them in its transaction."""
+        due = {place: offset for place, offset in self._done.items() if self._committed.get(place) != offset}
+        return {place: OffsetAndMetadata(offset, self._ids[place], -1) for place, offset in due.items()}
+
+    def note_committed(self, offsets: Mapping[TopicPartition, Any]) -> None:
+        """Note that these offsets have been committed."""
+        self._committed.update({place: committed.offset for place, committed in offsets.items()})
 
     def close(self) -> None:
         """Close the connections; commits nothing."""
