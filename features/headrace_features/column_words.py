@@ -31,7 +31,9 @@ def words_of(view: View, column: KernelFeature | ExpressionFeature) -> str:
 def _window(column: KernelFeature) -> str:
     if column.over is None:
         return ""
-    return f" over {column.over.text}{', this event left out' if column.exclude_current else ''}"
+    panes = timedelta(milliseconds=column.over.resolution_ms)
+    told = f" in panes of {format_duration(panes)}" if panes else ""
+    return f" over {column.over.text}{told}{', this event left out' if column.exclude_current else ''}"
 
 
 def _filter(view: View, column: KernelFeature) -> str:

@@ -72,7 +72,9 @@ def _needed(view: View) -> Iterator[str]:
         if feature.ago:
             reach.agos_ms.add(feature.ago.length_ms)
     # Events of the same clock as the bound are kept: it costs little, and nothing hangs on which side they are.
-    yield f'"_clock_ms" >= "_last_clock_ms" - {max(longest_ms(view.kernel), view.dedup_ms)}'
+    # A pane at the far end of a window holds events from before it.
+    panes_ms = max((feature.over.resolution_ms for feature in view.kernel if feature.over), default=0)
+    yield f'"_clock_ms" >= "_last_clock_ms" - {max(longest_ms(view.kernel) + panes_ms, view.dedup_ms)}'
     for where, reach in reaches.items():
         counts = "TRUE" if where is None else f"COALESCE({quoted(f'_in_{where}')}, FALSE)"
         later = f'({_OF_KEY} ORDER BY "_row" ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)'

@@ -40,6 +40,8 @@ def window_name(feature: KernelFeature) -> str:
     if feature.over is None:
         return IN_ORDER
     name = f"over_{feature.over.suffix}" + ("_before" if feature.exclude_current else "")
+    if feature.over.resolution_ms:
+        name += f"_in_{feature.over.resolution_ms}_ms"
     # Where only some events count, windows of rows hold others than windows of the same rows elsewhere.
     return name + (feature.where if feature.where and feature.over.rows else "")
 
@@ -47,15 +49,8 @@ def window_name(feature: KernelFeature) -> str:
 def frame_columns(features: Iterable[KernelFeature]) -> list[str]:
     """Return the columns that frames are made of: counts of rows in windows of time, numbers of those that count."""
     features = list(features)
-    lengths = sorted({f.over.length_ms for f in features if f.over and f.over.length_ms})
-    by_clock = f'{HISTORY} ORDER BY "_clock_ms"'
-    window = f"{by_clock} RANGE BETWEEN {{}} PRECEDING AND CURRENT ROW"
-    # Rows of the same clock are peers: both counts hold all of them, those after the row too, and so they cancel.
-    columns = [
-        f'"_row" - 1 - (count(*) OVER ({by_clock}) - count(*) OVER ({window.format(length_ms - 1)}))'
-        f" AS {quoted(f'_before_{length_ms}')}"
-        for length_ms in lengths
-    ]
+    extents = {_before(f.over): f.over for f in features if f.over and f.over.length_ms}
+    columns = [f"{_rows_before(over)} AS {quoted(name)}" for name, over in sorted(extents.items())]
     for where in dict.fromkeys(f.where for f in features if f.where):
         counted = f'count(*) FILTER (WHERE {quoted(f"_in_{where}")}) OVER ({HISTORY} ORDER BY "_row")'
         columns.append(f"{counted} AS {_lane(where)}")
@@ -64,6 +59,21 @@ def frame_columns(features: Iterable[KernelFeature]) -> list[str]:
         hours = f"(date_part('isodow', {local}) - 1) * 24 + date_part('hour', {local})"
         columns.append(f"{hours} AS {hour_of_week(zone)}")
     return columns
+
+
+def _rows_before(over: Over) -> str:
+    """Return the number of rows in the window before the row."""
+    # A window of whole panes is one over the beginnings of panes. The remainder of an instant before 1970 is negative.
+    pane = over.resolution_ms
+    clock = f'"_clock_ms" - ("_clock_ms" % {pane} + {pane}) % {pane}' if pane else '"_clock_ms"'
+    by_clock = f"{HISTORY} ORDER BY {clock}"
+    window = f"{by_clock} RANGE BETWEEN {over.length_ms - 1} PRECEDING AND CURRENT ROW"
+    # Rows of the same clock are peers: both counts hold all of them, those after the row too, and so they cancel.
+    return f'"_row" - 1 - (count(*) OVER ({by_clock}) - count(*) OVER ({window}))'
+
+
+def _before(over: Over) -> str:
+    return f"_before_{over.length_ms}" + (f"_in_{over.resolution_ms}" if over.resolution_ms else "")
 
 
 def window_definitions(features: Iterable[KernelFeature]) -> list[str]:
@@ -123,7 +133,7 @@ def _lane(where: str) -> str:
 def _bounds(over: Over, exclude_current: bool) -> str:
     if over.length_ms:
         # Without rows before, `0 PRECEDING AND 1 PRECEDING` is an empty frame.
-        first = quoted(f"_before_{over.length_ms}")
+        first = quoted(_before(over))
     else:
         first = str(over.rows if exclude_current else over.rows - 1)
     return f"BETWEEN {first} PRECEDING AND {'1 PRECEDING' if exclude_current else 'CURRENT ROW'}"

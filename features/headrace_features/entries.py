@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pydantic
 from headrace_ingestion.contract import Name
 from headrace_ingestion.documents import DeclarationProblem
-from headrace_ingestion.durations import Duration
+from headrace_ingestion.durations import Duration, duration_ms
 from headrace_ingestion.errors import closest
 from headrace_ingestion.schema_rules import GIVEN, NOT_GIVEN, Schema, having, limiting, rules, when
 from pydantic import (
@@ -20,10 +20,11 @@ from pydantic import (
     GetJsonSchemaHandler,
     StrictBool,
     StrictInt,
+    WithJsonSchema,
     model_validator,
 )
 
-from headrace_features.extents import OptionalOvers, Overs, Spans
+from headrace_features.extents import TIME_SCHEMA, OptionalOvers, Overs, Spans
 from headrace_features.listed import OneOrMore, as_list
 from headrace_features.statistics import Statistics
 
@@ -141,6 +142,8 @@ class Lag(Filtered):
         return self
 
 
+_OF_PANES = ("count", "sum", "mean", "std", "min", "max", "range")
+"""Statistics that follow from those of the parts of a window."""
 _TAKES_EWMA = having(take={"anyOf": [{"const": "ewma"}, {"type": "array", "contains": {"const": "ewma"}}]})
 
 
@@ -153,6 +156,8 @@ class Window(Filtered):
         take: Statistics by name, and quantiles: `p95`, or `{quantile: 0.95}`.
         exclude_current: Whether the event itself does not count; the column's name ends in `_before` then.
         half_life: The age at which a value weighs half, for `ewma`.
+        resolution: Windows of time hold whole panes of this length, counted from 1970, instead of single events: state
+            is bounded by the number of panes, whatever comes.
     """
 
     model_config = ConfigDict(
@@ -167,6 +172,29 @@ class Window(Filtered):
     take: Statistics
     exclude_current: StrictBool = False
     half_life: Duration | None = None
+    resolution: Annotated[Duration, WithJsonSchema(TIME_SCHEMA, mode="validation")] | None = None
+
+    @model_validator(mode="after")
+    def _resolution_fits(self) -> Window:
+        if self.resolution is None:
+            return self
+        unable = [statistic for statistic in self.take if statistic not in _OF_PANES]
+        if unable:
+            raise DeclarationProblem(
+                f"'resolution' does not go with {unable[0]!r}, which needs every event of its window",
+                {"takes": ", ".join(_OF_PANES)},
+                f"declare {unable[0]} in a window without resolution",
+                ("resolution",),
+            )
+        for over in self.over:
+            if not 0 < duration_ms(self.resolution) < over.length_ms:
+                raise DeclarationProblem(
+                    f"'resolution' is not shorter than the window of {over.text}",
+                    {"expected": "a length of time above zero and below that of the window, which is one of time"},
+                    "resolution: 1h with over: 30d",
+                    ("resolution",),
+                )
+        return self
 
     @model_validator(mode="after")
     def _half_life_fits(self) -> Window:

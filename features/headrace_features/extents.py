@@ -23,6 +23,7 @@ class Over(BaseModel):
         text: As it was declared, such as `24h` or `50 rows`.
         length_ms: Length in milliseconds; 0 for a window of rows.
         rows: Number of rows; 0 for a window of time.
+        resolution_ms: Length of the panes of which the window holds whole ones; 0: it holds events.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +31,7 @@ class Over(BaseModel):
     text: str
     length_ms: int
     rows: int
+    resolution_ms: int = 0
 
     @property
     def suffix(self) -> str:

@@ -121,8 +121,10 @@ def _window(columns: Columns, part: Window) -> None:
     where, suffix = columns.where(part.where, part.suffix)
     ends = (where, ("_before" if part.exclude_current else "") + suffix)
     half_life_ms = duration_ms(part.half_life) if part.half_life else 0
+    resolution_ms = duration_ms(part.resolution) if part.resolution else 0
+    overs = [over.model_copy(update={"resolution_ms": resolution_ms}) for over in part.over]
     for of in part.of:
-        for over in part.over:
+        for over in overs:
             for statistic in part.take:
                 if statistic == "ewma":
                     _check_decay(columns, over, half_life_ms)

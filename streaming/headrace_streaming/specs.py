@@ -76,6 +76,7 @@ class _Lane:
     windows: dict[tuple[int, int], _Window] = field(default_factory=dict)
     lag_rows: int = 0
     ago_ms: list[int] = field(default_factory=list)
+    resolution_ms: int = 0
 
     def column(self, number: int) -> int:
         """Return the place of an input among the columns of the lane."""
@@ -92,6 +93,7 @@ class _Lane:
             "windows": windows,
             "lag_rows": self.lag_rows,
             "ago_ms": self.ago_ms,
+            **({"resolution_ms": self.resolution_ms} if self.resolution_ms else {}),
         }
 
 
@@ -102,7 +104,7 @@ class _Kernel:
         self._types = {entry.name: entry.type for entry in view.inputs}
         self._numbers = {entry.name: index for index, entry in enumerate(view.inputs)}
         self.zones: list[str] = []
-        self.lanes: dict[str | None, _Lane] = {}
+        self.lanes: dict[tuple[str | None, int], _Lane] = {}
 
     def feature(self, feature: KernelFeature) -> dict[str, Any]:
         """Return the feature as the kernel reads it."""
@@ -112,8 +114,10 @@ class _Kernel:
         if feature.operation in _WITHOUT_HISTORY:
             return entry | self._without_history(feature)
         where = -1 if feature.where is None else self._numbers[feature.where]
-        lane = self.lanes.setdefault(feature.where, _Lane(where))
-        entry["lane"] = list(self.lanes).index(feature.where)
+        # Panes of each length stand by themselves: they hold no events.
+        name = (feature.where, feature.over.resolution_ms if feature.over else 0)
+        lane = self.lanes.setdefault(name, _Lane(where, resolution_ms=name[1]))
+        entry["lane"] = list(self.lanes).index(name)
         if feature.of:
             entry |= {"type": self._types[feature.of], "input": self._numbers[feature.of]}
             entry["column"] = lane.column(self._numbers[feature.of])

@@ -176,7 +176,9 @@ class History:
     current: Folded
     current_counts: bool
 
-    def values(self, of: str, over: str, *, exclude_current: bool) -> list[tuple[Folded, Any]]:
+    def values(
+        self, of: str, over: str, *, exclude_current: bool, resolution: str | None = None
+    ) -> list[tuple[Folded, Any]]:
         """Return the events in the window whose value is not null, oldest first, with their values."""
         events = list(self.before)
         if self.current_counts and not exclude_current:
@@ -184,8 +186,10 @@ class History:
         if "row" in over:
             events = events[-int(over.split()[0]) :]
         else:
-            # (t − w, t]
-            events = [e for e in events if e.clock_ms > self.current.clock_ms - length_ms(over)]
+            # (t − w, t], or the panes p with p·r > ⌊t/r⌋·r − w
+            pane = length_ms(resolution) if resolution else 1
+            begin = self.current.clock_ms // pane * pane
+            events = [e for e in events if e.clock_ms // pane * pane > begin - length_ms(over)]
         return [(e, _as_number(e.inputs[of])) for e in events if e.inputs[of] is not None]
 
 
@@ -268,7 +272,7 @@ def _windows(part: Mapping[str, Any], history: History) -> dict[str, Expected]:
     columns = {}
     for of in part["of"]:
         for over in part["over"]:
-            values = history.values(of, over, exclude_current=exclude)
+            values = history.values(of, over, exclude_current=exclude, resolution=part.get("resolution"))
             for statistic in part["take"]:
                 name = f"{of}_{statistic.replace('.', '_')}_{over.replace(' ', '_')}{'_before' if exclude else ''}"
                 if statistic == "ewma":

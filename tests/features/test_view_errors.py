@@ -103,6 +103,20 @@ CASES: dict[str, tuple[str, str, str]] = {
         "  expected:  a length of time above zero in ms, s, m, h or d, or a number of rows up to 999999\n"
         "  try:       over: [5m, 24h, 50 rows]",
     ),
+    "panes for what needs every event": (
+        "take: [count, mean]}",
+        "take: [count, p95], resolution: 1m}",
+        "features/subscriber.yaml line 8: 'resolution' does not go with 'p95', which needs every event of its window\n"
+        "  takes:  count, sum, mean, std, min, max, range\n"
+        "  try:    declare p95 in a window without resolution",
+    ),
+    "panes longer than their window": (
+        "take: [count, mean]}",
+        "take: [count, mean], resolution: 5m}",
+        "features/subscriber.yaml line 8: 'resolution' is not shorter than the window of 5m\n"
+        "  expected:  a length of time above zero and below that of the window, which is one of time\n"
+        "  try:       resolution: 1h with over: 30d",
+    ),
     "an unsupported function": (
         "sql: duration_s_count_5m / 2",
         "sql: sqr(duration_s_count_5m)",

@@ -219,6 +219,14 @@ def _windows(draw: st.DrawFn, values: _Values, filters: _Filters) -> dict[str, A
             "take": [*takes, "ewma"],
             "half_life": draw(st.sampled_from(["50ms", "1s"])),
         }
+    elif draw(st.integers(0, 2)) == 0:
+        of = draw(st.sampled_from(values.numbers))
+        part |= {
+            "of": [of],
+            "over": draw(_lists(st.sampled_from(["100ms", "1s", "3s"]), 2)),
+            "take": draw(_lists(st.sampled_from(["count", "sum", "mean", "std", "min", "max", "range"]), 4)),
+            "resolution": draw(st.sampled_from(["7ms", "50ms", "99ms"])),
+        }
     return _filtered(part, draw(filters))
 
 

@@ -33,10 +33,12 @@ CANNOT_SAY = {
         r"the pattern .* (has|is not)",
     ("features", "names and expressions fit the event, and each other: every name that is read exists and has a "
                  "fitting type, every column has a name of its own"):
-        r"'source' names the event|'key' is .* but the event|reads the field|which is a (string|bool|timestamp|double)|"
+        r"'source' names the event|'key' names|reads the field|which is a (string|bool|timestamp|double)|"
         r"(expression|derive) '\w*'|'where'|the column|the suffix",
     ("features", "`over` of a ratio is shorter than `per`, and a ratio does not take `ewma`"): r"a ratio (has|does)",
     ("features", "a window with `ewma` is one of time and at most 256 half-lives long"): r"'ewma' over .* does not fit",
+    ("features", "`resolution` is shorter than the window, and goes with statistics that follow from those of parts"):
+        r"'resolution' (does not go|is not shorter)",
     ("features", "`retain` is not shorter than the longest window"): r"'retain' is shorter",
     ("features", "a share in `quantile` has at most six decimals"): r"is not a quantile",
     ("model", "the shares of `split` add up to 1"): r"the shares of 'split' add up",

@@ -7,7 +7,7 @@ package headrace;
  * Variances" (1979), the third one and the co-moment with time after Pébay, "Formulas for Robust, One-Pass Parallel Computation of
  * Covariances and Arbitrary-Order Statistical Moments" (2008): stable where sums of powers are not.
  */
-final class Aggregate implements Part {
+final class Aggregate implements Part, Totals {
     private static final long UNSET = Long.MIN_VALUE;
     private final int keeps;
     private final int column;
@@ -36,10 +36,10 @@ final class Aggregate implements Part {
     private boolean isMerged;
     private long mergedFrom;
     // The whole window; after merge().
-    int count;
+    private int count;
     private final double[] all = new double[FIGURES];
-    long minimum;
-    long maximum;
+    private long minimum;
+    private long maximum;
 
     private static final int SUM = 0;
     private static final int MEAN = 1;
@@ -244,12 +244,28 @@ final class Aggregate implements Part {
         all[MEAN] = count == 0 ? suffixes[MEAN][i] : all[MEAN] + delta * (b / total);
     }
 
-    double sum() {
+    @Override
+    public long count() {
+        return count;
+    }
+
+    @Override
+    public double sum() {
         return all[SUM];
     }
 
-    /** Population standard deviation: zero if and only if the smallest value is the largest. */
-    double deviation() {
+    @Override
+    public long minimum() {
+        return minimum;
+    }
+
+    @Override
+    public long maximum() {
+        return maximum;
+    }
+
+    @Override
+    public double deviation() {
         if (minimum == maximum || !less(minimum, maximum)) return 0.0;
         return Math.max(Math.sqrt(Math.max(all[SQUARES], 0) / count), Double.MIN_VALUE);
     }

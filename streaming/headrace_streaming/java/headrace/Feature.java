@@ -93,7 +93,8 @@ final class Feature {
             case DISTANCE:
                 return distance(current);
             default:
-                return history(lanes[lane], current);
+                if (lanes[lane] instanceof PaneLane) return total(((PaneLane) lanes[lane]).totals(window, column));
+                return history((EventLane) lanes[lane], current);
         }
     }
 
@@ -101,7 +102,7 @@ final class Feature {
         return 2 * Math.PI * (zone.part(piece, current.eventTimeMs) - origin) / period;
     }
 
-    private Object history(Lane lane, Current current) {
+    private Object history(EventLane lane, Current current) {
         switch (operation) {
             case SINCE_LAST: {
                 long position = lane.before(1);
@@ -152,28 +153,35 @@ final class Feature {
 
     private Object statistic(Window over, Current current) {
         Aggregate aggregate = over.aggregate(part);
-        boolean isEmpty = aggregate.count == 0;
         switch (operation) {
-            case COUNT:
-                return (long) aggregate.count;
-            case SUM:
-                return isEmpty ? (Object) 0.0 : (Object) aggregate.sum();
-            case MEAN:
-                return isEmpty ? null : (Object) (aggregate.sum() / aggregate.count);
-            case STD:
-                return isEmpty ? null : (Object) aggregate.deviation();
-            case MIN:
-                return isEmpty ? null : number(aggregate.minimum);
-            case MAX:
-                return isEmpty ? null : number(aggregate.maximum);
-            case RANGE:
-                return isEmpty ? null : (Object) (real(aggregate.maximum) - real(aggregate.minimum));
             case SKEW:
                 return aggregate.skewness();
             case SLOPE:
                 return aggregate.slope();
             case EWMA:
                 return aggregate.decayedMean(over.from, over.middle, current.clockMs);
+            default:
+                return total(aggregate);
+        }
+    }
+
+    private Object total(Totals totals) {
+        boolean isEmpty = totals.count() == 0;
+        switch (operation) {
+            case COUNT:
+                return totals.count();
+            case SUM:
+                return isEmpty ? (Object) 0.0 : (Object) totals.sum();
+            case MEAN:
+                return isEmpty ? null : (Object) (totals.sum() / totals.count());
+            case STD:
+                return isEmpty ? null : (Object) totals.deviation();
+            case MIN:
+                return isEmpty ? null : number(totals.minimum());
+            case MAX:
+                return isEmpty ? null : number(totals.maximum());
+            case RANGE:
+                return isEmpty ? null : (Object) (real(totals.maximum()) - real(totals.minimum()));
             default:
                 throw new IllegalArgumentException("the kernel does not know the operation '" + operation + "'");
         }
@@ -190,7 +198,7 @@ final class Feature {
     }
 
     /** Kilometres from the place of the event before; the place's columns of the lane stand after its inputs. */
-    private Object travel(Lane lane, Current current) {
+    private Object travel(EventLane lane, Current current) {
         long position = lane.before(1);
         if (position < lane.log.first || current.isNull[place[0]] || current.isNull[place[1]]) return null;
         if (lane.log.isNull(position, place[2]) || lane.log.isNull(position, place[3])) return null;

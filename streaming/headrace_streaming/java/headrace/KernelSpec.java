@@ -79,7 +79,14 @@ final class KernelSpec {
         JsonNode ago = node.get("ago_ms");
         long[] agoMs = new long[ago.size()];
         for (int a = 0; a < agoMs.length; a++) agoMs[a] = ago.get(a).asLong();
-        return new LaneSpec(node.get("where").asInt(), inputs, kinds, windows, node.get("lag_rows").asInt(), agoMs);
+        return new LaneSpec(
+                node.get("where").asInt(),
+                inputs,
+                kinds,
+                windows,
+                node.get("lag_rows").asInt(),
+                agoMs,
+                node.path("resolution_ms").asLong());
     }
 
     private static WindowSpec window(JsonNode node) {

@@ -33,7 +33,7 @@ final class KeyState {
 
     private static Lane[] empty(LaneSpec[] specs) {
         Lane[] lanes = new Lane[specs.length];
-        for (int i = 0; i < lanes.length; i++) lanes[i] = new Lane(specs[i]);
+        for (int i = 0; i < lanes.length; i++) lanes[i] = Lane.of(specs[i]);
         return lanes;
     }
 
@@ -59,7 +59,7 @@ final class KeyState {
     void store(Pieces pieces, DataOutputSerializer head) throws Exception {
         if (forgotten != null) {
             forgotten.seen.log.discard(pieces, SEEN);
-            for (int i = 0; i < lanes.length; i++) forgotten.lanes[i].log.discard(pieces, SEEN + 1 + i);
+            for (int i = 0; i < lanes.length; i++) forgotten.lanes[i].discard(pieces, SEEN + 1 + i);
             forgotten = null;
         }
         head.clear();

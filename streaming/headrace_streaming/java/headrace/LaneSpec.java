@@ -13,12 +13,16 @@ final class LaneSpec {
     /** How long ago the values are that lags of time look for, in milliseconds. */
     final long[] agoMs;
 
-    LaneSpec(int where, int[] inputs, Kind[] columns, WindowSpec[] windows, int lagRows, long[] agoMs) {
+    /** Length of the panes that are kept instead of events; 0: events are kept. */
+    final long resolutionMs;
+
+    LaneSpec(int where, int[] inputs, Kind[] columns, WindowSpec[] windows, int lagRows, long[] agoMs, long resolutionMs) {
         this.where = where;
         this.inputs = inputs;
         this.columns = columns;
         this.windows = windows;
         this.lagRows = lagRows;
         this.agoMs = agoMs;
+        this.resolutionMs = resolutionMs;
     }
 }
