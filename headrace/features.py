@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headrace_features.reconcile_report import ReconcileReport
     from headrace_features.repair import RepairReport
     from headrace_features.verify import ParityReport
+    from headrace_streaming.state_size import StateSize
 
     from headrace.backfill import BackfillReport
     from headrace.project import Project
@@ -45,6 +46,8 @@ class PlannedView:
         duckdb_sql: The same features over the lake.
         rows: Rows of this declaration in the lake.
         other_rows: Rows of earlier declarations in the lake.
+        state: What a key holds in the job's state.
+        state_backend: Where that lives: `heap` or `rocksdb`.
     """
 
     view: View
@@ -53,6 +56,8 @@ class PlannedView:
     duckdb_sql: str
     rows: int
     other_rows: int
+    state: StateSize
+    state_backend: str
 
     @property
     def is_changed(self) -> bool:
@@ -100,6 +105,7 @@ class Features:
         from headrace_features.duckdb_compiler import compile_view
         from headrace_features.lake_report import stored_rows
         from headrace_streaming.plan import KafkaTables
+        from headrace_streaming.state_size import state_size
 
         planned = []
         views = list(self._project.views.values())
@@ -112,7 +118,8 @@ class Features:
             for view in plan.views:
                 there = stored[view.name]
                 sql = compile_view(view).sql
-                planned.append(PlannedView(view, group, statements, sql, there.rows, there.other_rows))
+                size, backend = state_size(view), self._project.settings.flink.state_backend
+                planned.append(PlannedView(view, group, statements, sql, there.rows, there.other_rows, size, backend))
         return planned
 
     def verify(self, name: str) -> ParityReport:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ def _parsed_last(ctx: click.Context, param: click.Parameter, value: str | None) 
 @common_options
 def plan(call: Invocation, view: str | None, engine: str) -> None:
     """Show what the declarations become: jobs, columns, SQL. Needs nothing that runs."""
+    from headrace.cli.view_text import state_words
+
     planned = call.project.features.plan()
     if view is not None:
         call.project.features.view(view)
@@ -64,6 +67,7 @@ def plan(call: Invocation, view: str | None, engine: str) -> None:
                     "rows": entry.rows,
                     "other_rows": entry.other_rows,
                     "changed": entry.is_changed,
+                    "state": {"backend": entry.state_backend, **asdict(entry.state)},
                     "columns": [{"name": name, "type": kind} for name, kind in entry.columns],
                     "flink_sql": list(entry.flink_sql),
                     "duckdb_sql": entry.duckdb_sql,
@@ -83,6 +87,7 @@ def plan(call: Invocation, view: str | None, engine: str) -> None:
                 f"changed: the lake has {entry.other_rows} rows of earlier declarations and none of this one;"
                 f" headrace features backfill {entry.view.name}"
             )
+        call.output.line(f"state in {entry.state_backend}: {state_words(entry.state)}")
         call.output.table(("column", "type"), entry.columns)
         if engine in ("flink", "both") and entry.group not in shown_jobs:
             shown_jobs.add(entry.group)
