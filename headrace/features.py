@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headrace_features.reconcile_report import ReconcileReport
     from headrace_features.repair import RepairReport
     from headrace_features.verify import ParityReport
+    from headrace_models.impact import Impact
     from headrace_streaming.state_size import StateSize
 
     from headrace.backfill import BackfillReport
@@ -250,6 +251,39 @@ class Features:
         return training_set(
             self._project, Request(chosen, spine, sql, at, time_column, dict(keys or {}), tuple(exclude))
         )
+
+    def impact(
+        self,
+        name: str,
+        without: Sequence[str],
+        *,
+        seeds: int = 3,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> dict[str, Impact]:
+        """Return, for each model that reads a view, what it is with some of the view's columns and without them.
+
+        Args:
+            name: The view.
+            without: Columns to leave out, or patterns such as `amount_*`.
+            seeds: How often each is trained.
+            say: Called with lines about the progress.
+
+        Raises:
+            UnknownViewError: There is no such view.
+            TrainingDataError: No model reads the view or the columns, or the lake does not hold what a model needs.
+        """
+        from headrace_models.errors import TrainingDataError
+
+        from headrace.view_report import models_of
+
+        models = models_of(self._project, self.view(name))
+        if not models:
+            raise TrainingDataError(
+                f"no model reads the view {name!r}",
+                {"models": ", ".join(self._project.model_declarations) or "none: models/*.yaml is empty"},
+                f"view: {name} in a model",
+            )
+        return {model: self._project.models.impact(model, without, seeds=seeds, say=say) for model in models}
 
     def apply(self) -> FeatureStore:
         """Generate the Feast repository in `.headrace/feast`, apply it to its registry, and return it open.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from headrace.tables import lake_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from headrace_models.impact import Impact
     from headrace_models.mlflow_store import MlflowStore
     from headrace_models.registry import ModelVersion, Registry
 
@@ -97,10 +98,38 @@ class Models:
         """
         from headrace_models.training import train
 
+        model, view = self.declaration(name), self.view(name)
+        return train(
+            self._sql, self.registry, model, view, self.project.contracts, lookups=self._training_lookups(name)
+        )
+
+    def impact(
+        self, name: str, without: Sequence[str], *, seeds: int = 3, say: Callable[[str], None] = lambda line: None
+    ) -> Impact:
+        """Train the model with and without some columns on what the lake holds, and compare; nothing is registered.
+
+        Args:
+            name: The model.
+            without: Columns to leave out, or patterns such as `amount_*`.
+            seeds: How often each is trained.
+            say: Called with lines about the progress.
+
+        Raises:
+            UnknownModelError: There is no such model.
+            TrainingDataError: The lake does not hold what the model needs, or the model does not read such columns.
+        """
+        from headrace_models.declaration import label_source
+        from headrace_models.impact import chosen_columns, impact
+        from headrace_models.training_set import training_set
+
         model = self.declaration(name)
+        labels = label_source(model, dict(self.project.contracts))
+        data = training_set(self._sql, model, self.view(name), labels, lookups=self._training_lookups(name))
+        return impact(model, data, chosen_columns(without, data.features, name), seeds=seeds, say=say)
+
+    def _training_lookups(self, name: str) -> TrainingLookups | None:
         lookups = self.lookups(name)
-        joined = TrainingLookups(lake_path(self.project), lookups) if lookups else None
-        return train(self._sql, self.registry, model, self.view(name), self.project.contracts, lookups=joined)
+        return TrainingLookups(lake_path(self.project), lookups) if lookups else None
 
     def list(self, name: str | None = None) -> list[ModelVersion]:
         """Return the registered versions of one model or of all declared ones, newest first.

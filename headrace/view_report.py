@@ -204,7 +204,7 @@ def _listed(project: Project, view: View, stored: StoredRows) -> ListedView:
         columns=len(view.columns),
         ttl_seconds=view.ttl_ms / 1000,
         declaration=view.digest,
-        models=tuple(_models_of(project, view)),
+        models=tuple(models_of(project, view)),
         rows=stored.rows,
         other_rows=stored.other_rows,
         newest_event_time=stored.newest_event_time,
@@ -239,11 +239,12 @@ def _lineage(project: Project, view: View) -> Lineage:
         feature_topic=view.topic(prefix),
         table=f"features.{view.name}",
         online_store=project.settings.online.store,
-        models={name: f"{prefix}scores.{name}" for name in _models_of(project, view)},
+        models={name: f"{prefix}scores.{name}" for name in models_of(project, view)},
     )
 
 
-def _models_of(project: Project, view: View) -> list[str]:
+def models_of(project: Project, view: View) -> list[str]:
+    """Return the names of the models that read columns of the view, directly or by a lookup."""
     return [
         name
         for name, model in project.model_declarations.items()

@@ -239,6 +239,36 @@ def repair(call: Invocation, view: str | None, dry_run: bool) -> None:
 
 @group.command()
 @click.argument("view")
+@click.option(
+    "--without",
+    multiple=True,
+    required=True,
+    metavar="COLUMN",
+    help="A column to leave out, or a pattern such as 'amount_*'; may be given several times.",
+)
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="How often each is trained.")
+@common_options
+def impact(call: Invocation, view: str, without: tuple[str, ...], seeds: int) -> None:
+    """Train each model of a view with and without some of its columns, and compare; nothing is registered.
+
+    Compared is the validation part: the test part stays unseen. The interval of the difference is one of 95 %, from
+    drawing entities again.
+    """
+    found = call.project.features.impact(view, without, seeds=seeds, say=lambda line: click.echo(line, err=True))
+    if call.output.is_json:
+        call.output.data({name: report.as_dict() for name, report in found.items()}, "")
+        return
+    from headrace.cli.view_text import impact_rows
+
+    for report in found.values():
+        left_out = ", ".join(report.without)
+        call.output.line(f"{report.model}: {report.recipe}, {report.rows:,} rows, without {left_out}")
+        call.output.table(("figure", "with", "without"), impact_rows(report))
+        call.output.line(f"{report.verdict}\n")
+
+
+@group.command()
+@click.argument("view")
 @click.argument("key")
 @click.option("--allow-expired", is_flag=True, help="Show values that are older than the view's ttl.")
 @common_options

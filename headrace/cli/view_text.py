@@ -8,6 +8,7 @@ from headrace.cli.output import Output
 
 if TYPE_CHECKING:
     from headrace_features.lake_report import Freshness, Quality
+    from headrace_models.impact import Impact
     from headrace_streaming.state_size import StateSize
 
     from headrace.view_report import Definition, Lineage, ListedView, ViewReport
@@ -118,6 +119,19 @@ def state_words(state: "StateSize") -> str:
         most = f", at most {held.most:,}" if held.most else ""
         said.append(f"{held.bytes_each} for each {what} of {extent}{most}")
     return ", ".join(said)
+
+
+def impact_rows(impact: "Impact") -> list[tuple[str, object, object]]:
+    """Return the figures of a model with some columns and without them, side by side."""
+    names = ("pr_auc", "roc_auc", "precision", "recall", "precision_at_100", "alerts")
+    rows: list[tuple[str, object, object]] = [
+        (name, _rounded(getattr(impact.all, name)), _rounded(getattr(impact.less, name))) for name in names
+    ]
+    if impact.pr_auc_gain is not None:
+        low, high = _rounded(impact.pr_auc_gain_low), _rounded(impact.pr_auc_gain_high)
+        rows.append(("pr_auc gained", f"{impact.pr_auc_gain:+.4g} ({low} to {high})", None))
+    rows.append(("same alerts", _rounded(impact.same_alerts), None))
+    return rows
 
 
 def _rounded(value: float | None) -> float | None:
