@@ -11,6 +11,7 @@ from headrace_ingestion.settings import KafkaConnection
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from headrace.settings_lake import LakeSettings
 from headrace.settings_types import Count, IsNumber, Milliseconds, Port, Section
 from headrace.settings_upkeep import UpkeepSettings
 
@@ -97,17 +98,6 @@ class FlinkSettings(Section):
     memory_megabytes: Annotated[int, Field(ge=256), IsNumber] = Field(
         default=1024, description="heap of an embedded job"
     )
-
-
-class LakeSettings(Section):
-    """Where the tables are and when rows are committed: when the first of three limits is reached."""
-
-    model_config = ConfigDict(title="the section lake")
-
-    path: str | None = Field(default=None, description="folder or URI of the tables; none: below `.headrace`")
-    flush_interval_ms: Milliseconds = Field(default=1000, description="longest time a row waits for its commit")
-    flush_rows: Count = Field(default=20_000, description="most rows of a table that wait")
-    flush_bytes: Count = Field(default=33_554_432, description="most bytes of a table that wait")
 
 
 class OnlineSettings(Section):

@@ -63,7 +63,7 @@ def _text(default: object) -> str:
         return f"`{format_duration(default)}`"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
-    if default == {}:
+    if default in ({}, ()):
         return "empty"
     return "none" if default is None else f"`{default}`" if default != "" else "empty"
 
@@ -79,6 +79,8 @@ def _kinds(annotation: Any) -> Iterator[str]:
         yield "secret"
     elif origin is dict:
         yield "mapping"
+    elif origin is tuple:
+        yield "list"
     elif annotation is not NoneType:
         yield _NAMES.get(annotation) or _kind_of_annotated(annotation)
 

@@ -1,19 +1,16 @@
 """`headrace lake`: SQL over all that has happened."""
 
-import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from headrace.cli.common import Invocation, common_options
+from headrace.cli.lake_sql import queries, sql
 from headrace.cli.progress import working
 
 if TYPE_CHECKING:
     from datetime import timedelta
-
-    import pyarrow as pa
 
 
 def _parsed_age(ctx: click.Context, param: click.Parameter, value: str | None) -> "timedelta | None":
@@ -30,57 +27,8 @@ def group() -> None:
     """Ask SQL over all that has happened."""
 
 
-@group.command()
-@click.argument("query", required=False)
-@click.option("--file", "file", type=click.Path(path_type=Path), help="Read the query from a file.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    help="Form of the answer; json is one object a line.",
-)
-@click.option("--rows", "max_rows", type=click.IntRange(min=1), help="Fail when there are more rows.")
-@click.option(
-    "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60,
-    show_default=True,
-    help="Stop after this time.",
-)
-@click.option(
-    "--as-of",
-    "as_of",
-    multiple=True,
-    metavar="TIME|TABLE=VERSION",
-    help="Read all tables as they were at a time (2026-01-31T12:00:00Z), or a table at a version (events.call=12).",
-)
-@common_options
-def sql(
-    call: Invocation,
-    query: str | None,
-    file: Path | None,
-    form: str | None,
-    max_rows: int | None,
-    seconds: float,
-    as_of: tuple[str, ...],
-) -> None:
-    """Answer one query: a text, a file, or the name of a file in queries/ (alerts for queries/alerts.sql).
-
-    Views: events.<event>, features.<view>, scores.<model>, and dead_letters, late_events, duplicates, alerts in ops.
-    """
-    from headrace_lake.query import Limits
-
-    text = _query_text(call, query, file)
-    limits = Limits(seconds=seconds, rows=max_rows)
-    table = call.project.lake.sql(text, limits=limits, as_of=as_of or None).arrow()
-    if form == "csv":
-        _write_csv(table)
-    elif form == "json":
-        _write_json_lines(table)
-    else:
-        call.output.table(
-            table.column_names, zip(*(column.to_pylist() for column in table.columns), strict=True), empty="no rows"
-        )
+group.add_command(sql)
+group.add_command(queries)
 
 
 @group.command()
@@ -187,40 +135,3 @@ def _show(call: Invocation, columns: Sequence[str], done: Sequence[object], dry_
 
 def _rows(columns: Sequence[str], things: Iterable[object]) -> list[list[object]]:
     return [[getattr(thing, name) for name in columns] for thing in things]
-
-
-def _query_text(call: Invocation, query: str | None, file: Path | None) -> str:
-    from headrace_ingestion.errors import HeadraceError
-
-    if (query is None) == (file is None):
-        raise click.UsageError("give a query, or --file\n  try:  headrace lake sql 'select count(*) from events.call'")
-    if query is not None:
-        named = call.project.folder / "queries" / f"{query}.sql"
-        if not query.isidentifier() or not named.is_file():
-            return query
-        file = named
-    try:
-        return (file or Path()).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise HeadraceError(
-            f"the query file {file} cannot be read: {why}",
-            {
-                "queries": ", ".join(sorted(p.stem for p in (call.project.folder / "queries").glob("*.sql")))
-                or "none in queries/"
-            },
-            "headrace lake sql 'select 1'",
-        ) from error
-
-
-def _write_csv(table: "pa.Table") -> None:
-    import pyarrow.csv
-
-    pyarrow.csv.write_csv(table, sys.stdout.buffer)
-
-
-def _write_json_lines(table: "pa.Table") -> None:
-    import orjson
-
-    for row in table.to_pylist():
-        sys.stdout.buffer.write(orjson.dumps(row, default=str, option=orjson.OPT_APPEND_NEWLINE))

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headrace_lake.catalog import Lake, TableInfo, connect
     from headrace_lake.errors import LakeError, LakeWriteError, QueryError
+    from headrace_lake.external import ExternalTable
     from headrace_lake.flush import FlushPolicy
-    from headrace_lake.query import Limits, Result
+    from headrace_lake.query import Cancel, Limits, Result
     from headrace_lake.tables import (
         Column,
         TableSpec,
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "catalog": ("Lake", "TableInfo", "connect"),
     "errors": ("LakeError", "LakeWriteError", "QueryError"),
+    "external": ("ExternalTable",),
     "flush": ("FlushPolicy",),
-    "query": ("Limits", "Result"),
+    "query": ("Cancel", "Limits", "Result"),
     "tables": (
         "Column",
         "TableSpec",
@@ -51,7 +53,9 @@ _HOMES = {
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Cancel",
     "Column",
+    "ExternalTable",
     "FlushPolicy",
     "Lake",
     "LakeError",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from headrace_lake.as_of import NEWEST, AsOf, AsOfLike, gone, read_as_of
+from headrace_lake.external import ExternalTable
 from headrace_lake.layout import Schema
-from headrace_lake.query import Limits, Parameters, Result, check_is_read, lock, run, time_limit
+from headrace_lake.query import Cancel, Limits, Parameters, Result, check_is_read, lock, run, time_limit
 from headrace_lake.query_errors import query_error, unknown_table
 from headrace_lake.snapshots import TableInfo, declared_snapshot, known_tables, table_info, take_snapshot
 from headrace_lake.tables import TableSpec
@@ -33,12 +36,20 @@ class Lake:
         path: Folder of the lake; it may not exist yet.
         specs: Tables that are declared: they can be queried before their first row.
         target_bytes: Size that compaction gives to files; those below half of it are called small.
+        external: Files that are no part of the lake and can be queried as `ext.<name>`.
     """
 
-    def __init__(self, path: Path | str, specs: Sequence[TableSpec] = (), target_bytes: int = TARGET_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        specs: Sequence[TableSpec] = (),
+        target_bytes: int = TARGET_BYTES,
+        external: Iterable[ExternalTable] = (),
+    ) -> None:
         self.path = Path(path).absolute()
         self._small_bytes = target_bytes // 2
         self._specs: dict[tuple[Schema, str], TableSpec] = {(spec.schema, spec.name): spec for spec in specs}
+        self._external = {table.full_name: table for table in external}
 
     def tables(self) -> list[TableInfo]:
         """Return the tables that are declared or stored, by name, with their figures."""
@@ -54,6 +65,7 @@ class Lake:
         params: Parameters | None = None,
         limits: Limits | None = None,
         as_of: AsOfLike | None = None,
+        cancel: Cancel | None = None,
     ) -> Result:
         """Return the rows of one reading statement over the views of the lake.
 
@@ -63,45 +75,54 @@ class Lake:
             limits: What it may use; defaults of `Limits`.
             as_of: An instant (also as text), versions by table, or `events.call=12`: which versions are read instead of
                 the newest ones; see `read_as_of`.
+            cancel: Ends the query when another thread calls it.
 
         Raises:
-            QueryError: The query is wrong, not allowed, or beyond its limits, or a version is not there any more.
+            QueryError: The query is wrong, not allowed, beyond its limits or cancelled, or a version is not there any
+                more, or a file of an `ext` table.
         """
-        allowed, moment = limits or Limits(), read_as_of(as_of)
+        allowed, moment, watch = limits or Limits(), read_as_of(as_of), cancel or Cancel()
         self._check_named(moment)
-        snapshots = self._snapshots(query, moment)
+        snapshots, external = self._snapshots(query, moment), self._external_of(query)
         try:
-            return _run_locked(snapshots, query, params, allowed)
+            return _run_locked(snapshots, external, query, params, allowed, watch)
         except duckdb.Error as error:
             missing = _missing(snapshots)
             if missing is None:
-                raise self._error(error, query, allowed) from error
+                raise self._error(error, query, allowed, watch) from error
             if moment != NEWEST:
                 raise gone(
                     missing.full_name, f"version {missing.version}", "the vacuum has removed its files"
                 ) from error
         # Upkeep has removed a file since the snapshot was taken. The newest version has all of its files.
         try:
-            return _run_locked(self._snapshots(query, moment), query, params, allowed)
+            return _run_locked(self._snapshots(query, moment), external, query, params, allowed, watch)
         except duckdb.Error as error:
-            raise self._error(error, query, allowed) from error
+            raise self._error(error, query, allowed, watch) from error
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
-        """Return a DuckDB connection of your own, with the views as of now and all of DuckDB's power.
+    def connect(self, *, is_locked: bool = False) -> duckdb.DuckDBPyConnection:
+        """Return a DuckDB connection of your own, in memory, with the views as of now.
 
-        For code that is trusted: it may read and write any file. What others type belongs into `sql`.
+        Args:
+            is_locked: Whether it may read the files of the lake and the `ext` tables and nothing else, as `sql` does.
+                Otherwise it has all of DuckDB's power, for code that is trusted: it may read and write any file.
         """
-        connection, snapshots = _new_connection({}), self._snapshots(None)
+        snapshots, external = self._snapshots(None), self._external_of(None)
         try:
-            _make_views(connection, snapshots)
+            return _connection_with(snapshots, external, is_locked)
         except duckdb.Error:
-            connection.close()
             if _missing(snapshots) is None:
                 raise
-            # Upkeep has removed a file since the snapshot was taken, as in `sql`.
-            connection = _new_connection({})
-            _make_views(connection, self._snapshots(None))
-        return connection
+        # Upkeep has removed a file since the snapshot was taken, as in `sql`.
+        return _connection_with(self._snapshots(None), external, is_locked)
+
+    def schemas(self) -> dict[str, pa.Schema]:
+        """Return the Arrow schema of each table, declared or stored, by `<schema>.<name>`."""
+        return {one.full_name: one.columns for one in self._snapshots(None)}
+
+    def external(self) -> dict[str, ExternalTable]:
+        """Return the tables of files that are no part of the lake, by `ext.<name>`."""
+        return dict(self._external)
 
     def _names(self) -> list[tuple[Schema, str]]:
         return known_tables(self.path, list(self._specs.values()))
@@ -132,17 +153,37 @@ class Lake:
                 snapshots.append(found)
         return snapshots
 
-    def _error(self, error: duckdb.Error, query: str, limits: Limits) -> Exception:
-        return query_error(error, query, [f"{schema}.{name}" for schema, name in self._names()], limits)
+    def _external_of(self, query: str | None) -> list[ExternalTable]:
+        """Return the external tables that the query may read: those it names, or all whose files are there."""
+        wanted = None if query is None else query.lower()
+        if wanted is None or any(word in wanted for word in _MEANS_ANY_TABLE):
+            return [table for table in self._external.values() if table.files]
+        named = [table for table in self._external.values() if "ext" in wanted and table.name.lower() in wanted]
+        for table in named:
+            table.check_is_there()
+        return named
+
+    def _error(self, error: duckdb.Error, query: str, limits: Limits, cancel: Cancel) -> Exception:
+        names = [*(f"{schema}.{name}" for schema, name in self._names()), *self._external]
+        return query_error(error, query, names, limits, cancel.is_called)
 
 
 def connect(path: Path | str, specs: Sequence[TableSpec] = ()) -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB connection with all views of the lake at `path`, as of now; see `Lake.connect`."""
-    return Lake(path, specs).connect()
+    """Return a DuckDB connection, in memory, with all views of the lake in the folder `path`, as of now.
+
+    It reads the lake and no other file, as `Lake.sql` does: `headrace_lake.connect(".headrace/lake")`.
+    """
+    return Lake(path, specs).connect(is_locked=True)
 
 
-def _run_locked(snapshots: Sequence[Snapshot], query: str, params: Parameters | None, limits: Limits) -> Result:
-    files = [file for snapshot in snapshots for file in snapshot.files]
+def _run_locked(
+    snapshots: Sequence[Snapshot],
+    external: Sequence[ExternalTable],
+    query: str,
+    params: Parameters | None,
+    limits: Limits,
+    cancel: Cancel,
+) -> Result:
     with tempfile.TemporaryDirectory(prefix="headrace-sql-") as spill:
         connection = _new_connection(
             {
@@ -155,13 +196,34 @@ def _run_locked(snapshots: Sequence[Snapshot], query: str, params: Parameters | 
         )
         try:
             check_is_read(connection, query)
-            with time_limit(connection, limits.seconds):
-                _make_views(connection, snapshots)
-                lock(connection, files)
+            with time_limit(connection, limits.seconds), cancel.watching(connection):
+                _make_views(connection, snapshots, external)
+                lock(connection, _files(snapshots, external))
                 table = run(connection, query, params, limits.rows)
         finally:
             connection.close()
     return Result(table, {one.full_name: one.version for one in snapshots if one.version is not None})
+
+
+def _connection_with(
+    snapshots: Sequence[Snapshot], external: Sequence[ExternalTable], is_locked: bool
+) -> duckdb.DuckDBPyConnection:
+    # DuckDB makes the folder when it needs it and removes it at the end.
+    spill = Path(tempfile.gettempdir()) / f"headrace-sql-{uuid.uuid4().hex}"
+    locked = {"temp_directory": str(spill), "python_enable_replacements": "false"}
+    connection = _new_connection(locked if is_locked else {})
+    try:
+        _make_views(connection, snapshots, external)
+        if is_locked:
+            lock(connection, _files(snapshots, external))
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _files(snapshots: Iterable[Snapshot], external: Iterable[ExternalTable]) -> list[str]:
+    return [*(file for one in snapshots for file in one.files), *(file for one in external for file in one.files)]
 
 
 def _missing(snapshots: Sequence[Snapshot]) -> Snapshot | None:
@@ -183,6 +245,9 @@ def _new_connection(options: dict[str, str]) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _make_views(connection: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot]) -> None:
-    for statement in (*schema_statements(), *view_statements(snapshots)):
+def _make_views(
+    connection: duckdb.DuckDBPyConnection, snapshots: Sequence[Snapshot], external: Sequence[ExternalTable]
+) -> None:
+    views = [*view_statements(snapshots), *(table.view_statement() for table in external)]
+    for statement in (*schema_statements(), *views):
         connection.execute(statement)

@@ -58,6 +58,38 @@ class Limits:
             )
 
 
+class Cancel:
+    """Ends a query from another thread: hand it to `Lake.sql`, then call it there.
+
+    A call between two statements of the query is missed: call again until the query has ended.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self.is_called = False
+
+    def __call__(self) -> None:
+        """End the query that runs, and each that is begun with this later."""
+        with self._lock:
+            self.is_called = True
+            if self._connection is not None:
+                self._connection.interrupt()
+
+    @contextmanager
+    def watching(self, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """End what this connection runs, as long as the block lasts."""
+        with self._lock:
+            if self.is_called:
+                raise duckdb.InterruptException("it was cancelled before it began")
+            self._connection = connection
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connection = None
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a query gave.

@@ -14,10 +14,13 @@ from headrace_lake.query import Limits
 _UNKNOWN_TABLE = re.compile(r'Table with name "?(?P<name>[^"\n]+?)"? does not exist')
 _UNKNOWN_COLUMN = re.compile(r'column "(?P<name>[^"]+)" not found')
 _CANDIDATES = re.compile(r"Candidate bindings: (?P<names>.+)")
+_NOT_GIVEN = re.compile(r"Values were not provided for the following(?: prepared statement)? parameters: (?P<names>.+)")
 _LINE = re.compile(r"LINE (?P<number>\d+): (?P<line>.*)")
 
 
-def query_error(error: duckdb.Error, query: str, tables: Sequence[str], limits: Limits) -> QueryError:
+def query_error(
+    error: duckdb.Error, query: str, tables: Sequence[str], limits: Limits, is_cancelled: bool = False
+) -> QueryError:
     """Return the error of a query in its four parts.
 
     Args:
@@ -25,8 +28,11 @@ def query_error(error: duckdb.Error, query: str, tables: Sequence[str], limits: 
         query: The query.
         tables: Names of the tables that it may read.
         limits: What it was allowed to use.
+        is_cancelled: Whether somebody has ended it.
     """
     message = str(error)
+    if is_cancelled and isinstance(error, duckdb.InterruptException):
+        return QueryError("the query was cancelled", {"query": _shown(query)})
     if isinstance(error, duckdb.InterruptException):
         return QueryError(
             f"the query was stopped after {limits.seconds:g} seconds",
@@ -44,6 +50,14 @@ def query_error(error: duckdb.Error, query: str, tables: Sequence[str], limits: 
             f"a query reads tables of the lake, nothing else: {_first_line(message)}",
             {"tables": ", ".join(tables)},
             f"select * from {tables[0]}" if tables else None,
+        )
+    not_given = _NOT_GIVEN.search(message)
+    if not_given is not None:
+        names = not_given["names"].split(", ")
+        return QueryError(
+            f"the query asks for the parameter {names[0]!r}, and no value was given",
+            {"missing": ", ".join(names), "query": _shown(query)},
+            f"--param {names[0]}=VALUE",
         )
     unknown = _UNKNOWN_TABLE.search(message)
     if unknown is not None:

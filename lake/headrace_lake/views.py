@@ -11,6 +11,8 @@ import pyarrow as pa
 from headrace_lake.layout import SCHEMAS, Schema
 
 RAW = "raw"
+EXTERNAL = "ext"
+"""Schema of files that are no part of the lake."""
 DELETIONS = "raw.deletions"
 """View of `table` (`events.call`) and `deleted_before`, for the tables of which retention has deleted rows."""
 
@@ -59,7 +61,7 @@ class Snapshot:
 
 def schema_statements() -> Iterator[str]:
     """Return the statements that make the schemas of a catalog."""
-    for schema in (RAW, *SCHEMAS):
+    for schema in (RAW, *SCHEMAS, EXTERNAL):
         yield f"CREATE SCHEMA {schema}"
 
 
