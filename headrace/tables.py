@@ -26,7 +26,11 @@ def project_tables(project: Project) -> list[TableSpec]:
 
 def open_lake(project: Project) -> Lake:
     """Return the project's lake; its declared tables can be asked for before their first row."""
-    return Lake(lake_path(project), project_tables(project), project.settings.upkeep.target_bytes)
+    from headrace.external import external_tables
+
+    return Lake(
+        lake_path(project), project_tables(project), project.settings.upkeep.target_bytes, external_tables(project)
+    )
 
 
 def lake_path(project: Project) -> Path:

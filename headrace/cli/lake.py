@@ -7,6 +7,7 @@ import click
 
 from headrace.cli.common import Invocation, common_options
 from headrace.cli.lake_sql import queries, sql
+from headrace.cli.lake_tables import describe, register
 from headrace.cli.progress import working
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def group() -> None:
 
 group.add_command(sql)
 group.add_command(queries)
+group.add_command(describe)
+group.add_command(register)
 
 
 @group.command()

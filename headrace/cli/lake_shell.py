@@ -153,7 +153,7 @@ def converse(asking: Asking, parameters: Mapping[str, str]) -> None:
 
 
 def _history(asking: Asking) -> History:
-    path = asking.call.project.folder / ".headrace" / "sql_history"
+    path = asking.call.project.folders.root / "sql_history"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)

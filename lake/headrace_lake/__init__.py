@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headrace_lake.catalog import Lake, TableInfo, connect
+    from headrace_lake.describe import TableDescription
     from headrace_lake.errors import LakeError, LakeWriteError, QueryError
     from headrace_lake.external import ExternalTable
     from headrace_lake.flush import FlushPolicy
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 # Delta and DuckDB cost a second to import: each name is loaded when it is first asked for.
 _HOMES = {
     "catalog": ("Lake", "TableInfo", "connect"),
+    "describe": ("TableDescription",),
     "errors": ("LakeError", "LakeWriteError", "QueryError"),
     "external": ("ExternalTable",),
     "flush": ("FlushPolicy",),
@@ -64,6 +66,7 @@ __all__ = [
     "Limits",
     "QueryError",
     "Result",
+    "TableDescription",
     "TableInfo",
     "TableSpec",
     "alerts_table",

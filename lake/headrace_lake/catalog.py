@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from headrace_lake.as_of import NEWEST, AsOf, AsOfLike, gone, read_as_of
+from headrace_lake.describe import TableDescription, describe_table
 from headrace_lake.external import ExternalTable
 from headrace_lake.layout import Schema
 from headrace_lake.query import Cancel, Limits, Parameters, Result, check_is_read, lock, run, time_limit
@@ -58,6 +59,28 @@ class Lake:
             table_info(self.path, schema, name, self._small_bytes, done.get((f"{schema}.{name}", "compact")))
             for schema, name in self._names()
         ]
+
+    def describe(self, name: str) -> TableDescription:
+        """Return what a table is and how it stands; of `ext.<name>` its columns, files and bytes.
+
+        Args:
+            name: `<schema>.<name>`.
+
+        Raises:
+            QueryError: There is no such table.
+        """
+        external = self._external.get(name)
+        if external is not None:
+            return TableDescription(
+                name,
+                dict(external.columns),
+                files=len(external.files),
+                bytes=sum(Path(file).stat().st_size for file in external.files),
+            )
+        found = {f"{schema}.{table}": (schema, table) for schema, table in self._names()}
+        if name not in found:
+            raise unknown_table(name, [*found, *self._external])
+        return describe_table(self.path, *found[name], self._specs.get(found[name]))
 
     def sql(
         self,

@@ -39,7 +39,7 @@ def test_a_misspelt_key_of_the_file_names_its_line_and_the_closest_key(tmp_path:
         load_settings(folder, environ={})
     assert str(raised.value) == (
         "headrace.yaml line 3: 'flush_row' is not a known field of the section lake\n"
-        "  fields:  path, flush_interval_ms, flush_rows, flush_bytes\n"
+        "  fields:  path, flush_interval_ms, flush_rows, flush_bytes, workgroups, external_folders\n"
         "  try:     flush_rows"
     )
 

@@ -1,0 +1,86 @@
+"""`headrace lake describe`, `register` and `profile`: what tables are and what stands in them."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from headrace.cli.common import Invocation, common_options
+from headrace.cli.progress import working
+
+if TYPE_CHECKING:
+    from headrace.project import Project
+
+
+@click.command()
+@click.argument("table")
+@common_options
+def describe(call: Invocation, table: str) -> None:
+    """Say what a table is: columns and types, contract, files, bytes, rows, newest event and commit."""
+    from dataclasses import asdict
+
+    found = call.project.lake.describe(table)
+    contract = _contract(call.project, table)
+    fields: dict[str, Any] = contract.pop("fields", {})
+    facts = {**contract, **asdict(found)}
+    columns = [{"column": name, "type": kind, "field": fields.get(name)} for name, kind in facts.pop("columns").items()]
+    if call.output.is_json:
+        call.output.record({**facts, "columns": columns})
+        return
+    facts["partitioned_by"] = ", ".join(found.partitioned_by) or None
+    call.output.record({name: value for name, value in facts.items() if value is not None})
+    call.output.line("")
+    call.output.table(
+        ("column", "type", "in the contract"),
+        [(one["column"], one["type"], _field_text(one["field"])) for one in columns],
+    )
+
+
+@click.command()
+@click.argument("path")
+@click.option("--name", required=True, help="Its name in SQL: ext.NAME.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["parquet", "csv", "jsonl"]),
+    help="Form of the files; default: by their names.",
+)
+@click.option("--replace", is_flag=True, help="A table of this name may be there already.")
+@common_options
+def register(
+    call: Invocation, path: str, name: str, form: Literal["parquet", "csv", "jsonl"] | None, replace: bool
+) -> None:
+    """Read foreign files as the table ext.NAME: PATH is a file or a pattern, of Parquet, CSV or JSON Lines.
+
+    The columns are inferred and kept in external/NAME.yaml, where their types can be changed. Files stand in the
+    project folder or in one of lake.external_folders; they are read where they are.
+    """
+    from headrace.external import register as add
+
+    with working("looking into the files"):
+        made = add(call.project, path, name, form=form, replace=replace)
+    if call.output.is_json:
+        call.output.record(
+            {"table": made.full_name, "format": made.format, "files": len(made.files), "columns": dict(made.columns)}
+        )
+        return
+    call.output.table(("column", "type"), made.columns.items())
+    call.output.line(
+        f"\n{made.full_name} is in external/{name}.yaml: headrace lake sql 'from {made.full_name} limit 10'"
+    )
+
+
+def _contract(project: "Project", table: str) -> dict[str, Any]:
+    schema, _, name = table.partition(".")
+    contract = project.contracts.get(name) if schema == "events" else None
+    if contract is None:
+        return {}
+    shown = {
+        field: declared.model_dump(mode="json", exclude_defaults=True) for field, declared in contract.fields.items()
+    }
+    return {"contract": contract.label, "description": contract.description, "fields": shown}
+
+
+def _field_text(field: dict[str, Any] | None) -> str | None:
+    if not field:
+        return None
+    return ", ".join(str(value) if name == "type" else f"{name} {value}" for name, value in field.items())
