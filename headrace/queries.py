@@ -1,6 +1,8 @@
 """What people ask the lake: named queries of the project, the limits of workgroups, files of answers."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -147,8 +149,7 @@ def write_answer(table: "pa.Table", path: Path, form: FileFormat) -> None:
     import pyarrow.csv
     import pyarrow.parquet
 
-    aside = path.with_name(f".{path.name}.part")
-    try:
+    with _written(path) as aside:
         if form == "parquet":
             pyarrow.parquet.write_table(table, aside, compression="zstd")
         elif form == "csv":
@@ -156,13 +157,31 @@ def write_answer(table: "pa.Table", path: Path, form: FileFormat) -> None:
         else:
             with aside.open("wb") as file:
                 file.writelines(json_lines(table))
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text to a file, which is replaced when it is whole.
+
+    Raises:
+        QueryFileError: It cannot be written.
+    """
+    with _written(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """Hand out a file beside `path` and put it in its place when the block has ended well."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        yield aside
         aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise QueryFileError(
             f"{path} cannot be written: {error.strerror or error}",
             {"expected": "a file in a folder that exists and can be written"},
-            "--out answer.parquet",
+            f"--out {path.name}",
         ) from error
 
 

@@ -7,7 +7,7 @@ import click
 
 from headrace.cli.common import Invocation, common_options
 from headrace.cli.lake_sql import queries, sql
-from headrace.cli.lake_tables import describe, register
+from headrace.cli.lake_tables import describe, profile, register
 from headrace.cli.progress import working
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ group.add_command(sql)
 group.add_command(queries)
 group.add_command(describe)
 group.add_command(register)
+group.add_command(profile)
 
 
 @group.command()

@@ -1,5 +1,6 @@
 """`headrace lake describe`, `register` and `profile`: what tables are and what stands in them."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -84,3 +85,57 @@ def _field_text(field: dict[str, Any] | None) -> str | None:
     if not field:
         return None
     return ", ".join(str(value) if name == "type" else f"{name} {value}" for name, value in field.items())
+
+
+@click.command()
+@click.argument("table")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The page; default: profile-TABLE.html.")
+@click.option("--column", "columns", multiple=True, help="A number to follow over time; default: the first three.")
+@click.option("--key", help="What sequences are counted by; default: the declared key.")
+@click.option("--time", help="The column of time; default: the declared one.")
+@click.option(
+    "--sample",
+    "sample_rows",
+    type=click.IntRange(min=100),
+    default=100_000,
+    show_default=True,
+    help="Most rows that distributions are computed from.",
+)
+@common_options
+def profile(
+    call: Invocation,
+    table: str,
+    out: Path | None,
+    columns: tuple[str, ...],
+    key: str | None,
+    time: str | None,
+    sample_rows: int,
+) -> None:
+    """Draw what stands in a table: distributions, nulls, skew, correlation, and what numbers do over time.
+
+    Writes one page that needs nothing else; with --output json, the figures go to standard output, and a page is
+    written only with --out.
+    """
+    from dataclasses import asdict
+
+    from headrace_lake.profile.figures import profile as figures_of
+
+    from headrace.queries import query_limits
+
+    limits = query_limits(call.project)
+    with working("computing the figures"):
+        found = figures_of(
+            call.project.lake, table, columns=columns, key=key, time=time, sample_rows=sample_rows, limits=limits
+        )
+    target = out or (None if call.output.is_json else Path(f"profile-{table}.html"))
+    if target is not None:
+        from headrace_lake.profile.page import page
+
+        from headrace.queries import write_text
+
+        with working("drawing"):
+            write_text(page(found), target)
+    if call.output.is_json:
+        call.output.record(asdict(found))
+    else:
+        call.output.line(f"{found.rows} rows, {len(found.columns)} columns: {target}")

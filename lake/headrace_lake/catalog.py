@@ -123,21 +123,22 @@ class Lake:
         except duckdb.Error as error:
             raise self._error(error, query, allowed, watch) from error
 
-    def connect(self, *, is_locked: bool = False) -> duckdb.DuckDBPyConnection:
+    def connect(self, *, is_locked: bool = False, limits: Limits | None = None) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection of your own, in memory, with the views as of now.
 
         Args:
             is_locked: Whether it may read the files of the lake and the `ext` tables and nothing else, as `sql` does.
                 Otherwise it has all of DuckDB's power, for code that is trusted: it may read and write any file.
+            limits: Memory and disk of a locked one; None: those of DuckDB.
         """
         snapshots, external = self._snapshots(None), self._external_of(None)
         try:
-            return _connection_with(snapshots, external, is_locked)
+            return _connection_with(snapshots, external, is_locked, limits)
         except duckdb.Error:
             if _missing(snapshots) is None:
                 raise
         # Upkeep has removed a file since the snapshot was taken, as in `sql`.
-        return _connection_with(self._snapshots(None), external, is_locked)
+        return _connection_with(self._snapshots(None), external, is_locked, limits)
 
     def schemas(self) -> dict[str, pa.Schema]:
         """Return the Arrow schema of each table, declared or stored, by `<schema>.<name>`."""
@@ -229,11 +230,13 @@ def _run_locked(
 
 
 def _connection_with(
-    snapshots: Sequence[Snapshot], external: Sequence[ExternalTable], is_locked: bool
+    snapshots: Sequence[Snapshot], external: Sequence[ExternalTable], is_locked: bool, limits: Limits | None
 ) -> duckdb.DuckDBPyConnection:
     # DuckDB makes the folder when it needs it and removes it at the end.
     spill = Path(tempfile.gettempdir()) / f"headrace-sql-{uuid.uuid4().hex}"
     locked = {"temp_directory": str(spill), "python_enable_replacements": "false"}
+    if limits is not None:
+        locked |= {"memory_limit": f"{limits.memory_bytes}B", "max_temp_directory_size": f"{limits.disk_bytes}B"}
     connection = _new_connection(locked if is_locked else {})
     try:
         _make_views(connection, snapshots, external)
