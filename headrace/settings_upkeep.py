@@ -94,6 +94,9 @@ class UpkeepSettings(Section):
     retain_every: Duration = Field(
         default=timedelta(days=1), description="time between two looks for rows that are old enough"
     )
+    quality_every: Duration | None = Field(
+        default=timedelta(hours=1), description="time between two checks of what quality/*.yaml expects; none: never"
+    )
     retain: Annotated[dict[str, TierSettings], AfterValidator(_is_schema_or_table)] = Field(
         default={},
         description="fate of old rows by schema or `schema.table`: `recompress_after`, `delete_after`, `level`",

@@ -43,6 +43,7 @@ def upkeep_policy(project: Project) -> UpkeepPolicy:
         vacuum_every=settings.vacuum_every,
         vacuum_age=settings.vacuum_age,
         retain_every=settings.retain_every,
+        quality_every=settings.quality_every,
         tiers={
             name: Tiers(tiers.recompress_after, tiers.delete_after, tiers.level)
             for name, tiers in settings.retain.items()

@@ -5,6 +5,7 @@ import sys
 
 from headrace_lake.upkeep.schedule import Upkeep
 
+from headrace.quality import quality_rules
 from headrace.tables import lake_path, project_tables
 from headrace.upkeep import upkeep_policy
 from headrace.workers.runtime import Worker, run
@@ -17,7 +18,8 @@ def body(worker: Worker) -> None:
     # After everything else, the lake writer included: nobody waits for upkeep.
     os.nice(_NICE)
     project = worker.project
-    Upkeep(lake_path(project), project_tables(project), upkeep_policy(project)).run(worker.stop, worker.ready)
+    upkeep = Upkeep(lake_path(project), project_tables(project), upkeep_policy(project), rules=quality_rules(project))
+    upkeep.run(worker.stop, worker.ready)
 
 
 if __name__ == "__main__":

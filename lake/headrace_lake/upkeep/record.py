@@ -17,7 +17,7 @@ from headrace_lake.errors import LakeError, LakeWriteError
 from headrace_lake.layout import table_folder
 from headrace_lake.schemas import TIMESTAMP
 
-Action = Literal["retain", "compact", "vacuum"]
+Action = Literal["retain", "compact", "vacuum", "quality"]
 
 TABLE = "ops.upkeep"
 
@@ -52,7 +52,7 @@ class Entry:
         files_after: Files afterwards.
         bytes_before: Bytes before.
         bytes_after: Bytes afterwards.
-        rows: Rows rewritten by a compaction, or deleted by retention.
+        rows: Rows rewritten by a compaction, deleted by retention, or found to be not as expected.
         files_freed: Files that a vacuum removed from the disk.
         bytes_freed: Their bytes.
         seconds: Time it took.

@@ -12,7 +12,11 @@ from typing import TypeAlias, get_args
 
 from headrace_ingestion.clock import Clock, SystemClock
 
+from headrace_lake.catalog import Lake
 from headrace_lake.errors import LakeError
+from headrace_lake.quality.check import check_and_record
+from headrace_lake.quality.rules import Rule
+from headrace_lake.query import Limits
 from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep.compact import TARGET_BYTES, Compaction, compact, is_small
 from headrace_lake.upkeep.files import KeptTable, kept_tables, opened, stored_files
@@ -24,6 +28,9 @@ from headrace_lake.upkeep.vacuum import DEFAULT_AGE, Vacuumed, check_age, vacuum
 log = logging.getLogger(__name__)
 
 WHO = "headrace up"
+
+_QUALITY_SECONDS = 600.0
+"""Longest time of one rule."""
 
 Done: TypeAlias = Mapping[tuple[str, str], datetime]
 """Table and action → when it was last done."""
@@ -40,6 +47,7 @@ class UpkeepPolicy:
         vacuum_every: Time between two vacuums of a table; None: never.
         vacuum_age: Remove files that went longer ago than this.
         retain_every: Time between two looks for rows that are old enough.
+        quality_every: Time between two checks of what is expected of a table; None: never.
         tiers: Schema or `<schema>.<name>` → what happens to old rows; the table's own are stronger.
         engine: What rewriting may use.
 
@@ -53,6 +61,7 @@ class UpkeepPolicy:
     vacuum_every: timedelta | None = timedelta(days=1)
     vacuum_age: timedelta = DEFAULT_AGE
     retain_every: timedelta = timedelta(days=1)
+    quality_every: timedelta | None = timedelta(hours=1)
     tiers: Mapping[str, Tiers] = field(default_factory=dict)
     engine: Engine = field(default_factory=Engine)
 
@@ -72,15 +81,22 @@ class Upkeep:
         specs: Declared tables.
         policy: When what is done.
         clock: The clocks.
+        rules: What is expected of tables.
     """
 
     def __init__(
-        self, lake: Path, specs: Sequence[TableSpec], policy: UpkeepPolicy | None = None, clock: Clock | None = None
+        self,
+        lake: Path,
+        specs: Sequence[TableSpec],
+        policy: UpkeepPolicy | None = None,
+        clock: Clock | None = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
         self._lake = lake
         self._specs = tuple(specs)
         self._policy = policy or UpkeepPolicy()
         self._clock = clock or SystemClock()
+        self._rules = tuple(rules)
         self._stop = threading.Event()
         # Table and action → the failure that was recorded last: it is recorded once, however often it is met.
         self._failures: dict[tuple[str, Action], str] = {}
@@ -134,6 +150,8 @@ class Upkeep:
                 return self._compact(table)
             case "vacuum":
                 return self._vacuum(table, done)
+            case "quality":
+                return self._quality(table, done)
 
     def _retain(self, table: KeptTable, done: Done) -> Entry | None:
         policy = self._policy
@@ -168,6 +186,24 @@ class Upkeep:
         if every is None or not self._is_time(table, "vacuum", every, done):
             return None
         return entry_of(vacuum(table, age=self._policy.vacuum_age, who=WHO), WHO)
+
+    def _quality(self, table: KeptTable, done: Done) -> Entry | None:
+        every = self._policy.quality_every
+        rules = [rule for rule in self._rules if rule.table == table.full_name]
+        if every is None or not rules or not self._is_time(table, "quality", every, done):
+            return None
+        limits = Limits(seconds=_QUALITY_SECONDS, memory_bytes=self._policy.engine.memory_bytes)
+        findings = check_and_record(Lake(self._lake, self._specs), rules, WHO, self._clock, limits)
+        for finding in findings:
+            if finding.status in ("warned", "failed"):
+                log.warning("quality: %s %s of %s: %s", finding.rule, finding.status, finding.table, finding.measure)
+        return Entry(
+            table.full_name,
+            "quality",
+            WHO,
+            rows=sum(finding.failing or 0 for finding in findings),
+            seconds=sum(finding.seconds for finding in findings),
+        )
 
     def _is_time(self, table: KeptTable, action: Action, every: timedelta, done: Done) -> bool:
         last = done.get((table.full_name, action)) or _made_at(table)
