@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_core import ErrorDetails
 
 from headrace.settings_lake import LakeSettings
+from headrace.settings_http import HttpSettings
 from headrace.settings_types import Count, IsNumber, Milliseconds, Port, Section
 from headrace.settings_upkeep import UpkeepSettings
 
@@ -169,6 +170,7 @@ class Settings(Section):
     online: OnlineSettings = OnlineSettings()
     mlflow: MlflowSettings = MlflowSettings()
     scorer: ScorerSettings = ScorerSettings()
+    http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 
 

@@ -84,5 +84,7 @@ def processes(
             found.append(replace(worker("lake_upkeep", "lake-upkeep"), depends_on=()))
     if declared.views:
         found.append(worker("online_writer", "online-writer"))
+    if settings.http.enabled:
+        found.append(replace(worker("http", "http"), port=settings.http.port))
     found += [worker("scorer", f"scorer-{model}", ("--model", model)) for model in declared.models]
     return found

@@ -42,6 +42,16 @@ def is_open(port: int, timeout_seconds: float = 0.5) -> bool:
         return False
 
 
+def is_server_open(server: str, timeout_seconds: float = 1.0) -> bool:
+    """Tell whether something accepts connections at `host:port`, anywhere."""
+    host, _, port = server.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_seconds):
+            return True
+    except OSError:
+        return False
+
+
 def choose_port(fixed: int | None, setting: str, where: str, preferred: Iterable[int] = ()) -> int:
     """Return the fixed port if it is free, else a preferred one that is free, else any free one.
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from headrace.settings import Settings
+from headrace.settings_http import HttpSettings
 from headrace.settings_upkeep import UpkeepSettings
 from headrace.stack.layout import Declared, EmbeddedBroker, processes
 from headrace.stack.spec import PortOpen, ProcessSpec, ReadyFile
@@ -57,6 +58,16 @@ def test_a_project_without_views_or_models_has_neither_online_writer_nor_scorer(
 
 def test_upkeep_can_be_switched_off() -> None:
     assert list(layout(Declared(events=1), None, UpkeepSettings(enabled=False))) == ["lake-writer"]
+
+
+def test_the_http_server_runs_only_when_it_is_asked_for() -> None:
+    settings = Settings(name="roaming", http=HttpSettings(enabled=True, port=8123))
+    found = processes(
+        PROJECT, settings, ALL, bootstrap_servers="127.0.0.1:9092", broker=None, environment={"HEADRACE_LEASH": "1"}
+    )
+    (http,) = [spec for spec in found if spec.name == "http"]
+    assert http.port == 8123
+    assert http.ready == ReadyFile(PROJECT / ".headrace/run/http.ready")
 
 
 def test_a_worker_is_told_its_project_its_name_and_its_brokers() -> None:

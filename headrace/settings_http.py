@@ -1,0 +1,27 @@
+"""The section `http` of the settings."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from headrace.settings_types import Count, IsNumber, Port, Section
+
+
+class HttpSettings(Section):
+    """Events in, features out, over HTTP: `headrace serve`."""
+
+    model_config = ConfigDict(title="the section http")
+
+    enabled: bool = Field(default=False, description="whether `headrace up` starts it")
+    host: str = Field(default="127.0.0.1", description="address to listen on; beyond this machine only with keys")
+    port: Port = Field(default=8095, description="port to listen on")
+    keys: str | None = Field(
+        default=None, description="file of hashed API keys; none: `http-keys.json` below `.headrace`"
+    )
+    max_body_bytes: Annotated[int, Field(ge=1_024), IsNumber] = Field(
+        default=8_388_608, description="most bytes of a body, as sent and unpacked"
+    )
+    max_records: Count = Field(default=10_000, description="most events of one request")
+    wait_seconds: Annotated[float, Field(ge=0.1), IsNumber] = Field(
+        default=10.0, description="how long a broker may take to acknowledge an event before the answer is 503"
+    )
