@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 import click
 
 from headrace.cli.common import Invocation, common_options
+from headrace.cli.dead_letters import dead_letters, fix_and_replay
 from headrace.cli.event_options import parsed_speed, parsed_time, reading_options
 
 if TYPE_CHECKING:
@@ -210,20 +211,8 @@ def tail(
             sys.stdout.flush()
 
 
-@group.command("dead-letters")
-@click.option("--event", help="Of this event alone.")
-@click.option("--reason", help="Of this reason alone, such as missing_field.")
-@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="Most records to show.")
-@common_options
-def dead_letters(call: Invocation, event: str | None, reason: str | None, count: int) -> None:
-    """Show the newest refused records in the lake, with the beginning of their values."""
-    found = call.project.events.dead_letters(event, reason, count)
-    columns = ("recorded_at", "event", "reason", "detail", "topic", "partition", "offset", "key", "value")
-    if call.output.is_json:
-        call.output.data([letter.as_dict() for letter in found], "")
-        return
-    rows = [[getattr(letter, name) for name in columns] for letter in found]
-    call.output.table(columns, rows, empty="no dead letters")
+group.add_command(dead_letters)
+group.add_command(fix_and_replay)
 
 
 def _show_replay(call: Invocation, report: "ReplayReport") -> None:

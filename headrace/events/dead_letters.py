@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 if TYPE_CHECKING:
     from headrace_lake.catalog import Lake
 
 SHOWN_CHARACTERS = 200
 
-_QUERY = """
+_SELECTED = """
     SELECT reason, detail, event, topic, "partition", "offset", record_timestamp, event_id, key, value, recorded_at
     FROM ops.dead_letters
     WHERE ($event IS NULL OR event = $event) AND ($reason IS NULL OR reason = $reason)
+        AND ($since::TIMESTAMPTZ IS NULL OR recorded_at >= $since)
+        AND ($until::TIMESTAMPTZ IS NULL OR recorded_at < $until)
+"""
+_NEWEST = f"""{_SELECTED}
     ORDER BY recorded_at DESC, topic, "partition", "offset" DESC
     LIMIT $count
 """
+# The job and the lake writer may both have recorded a letter, when a view was added in between.
+_IN_ORDER = f"""{_SELECTED}
+    QUALIFY row_number() OVER (PARTITION BY topic, "partition", "offset", record_timestamp ORDER BY recorded_at) = 1
+    ORDER BY topic, "partition", "offset"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which dead letters are meant; None means any.
+
+    Attributes:
+        event: Of this event.
+        reason: Of this reason.
+        since: Refused at this time or later; timezone-aware.
+        until: Refused before this time; timezone-aware.
+    """
+
+    event: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +85,75 @@ class DeadLetter:
         return asdict(self)
 
 
-def dead_letters(lake: Lake, event: str | None = None, reason: str | None = None, count: int = 20) -> list[DeadLetter]:
-    """Return refused records, the newest first.
+@dataclass(frozen=True, slots=True)
+class RawLetter:
+    """One refused record, whole.
 
-    Args:
-        lake: The lake.
-        event: Of this event alone.
-        reason: Of this reason alone.
-        count: Most records.
+    Attributes:
+        reason: Why it was refused.
+        detail: Field, value, and what was expected.
+        topic: The topic it stands on.
+        partition: The partition.
+        offset: The place there.
+        record_timestamp: The record's timestamp, UTC.
+        event_id: Its id; None when it has none.
+        key: Its key.
+        value: Its value.
+        fields: The JSON object in its value; None when there is none.
     """
-    rows = lake.sql(_QUERY, {"event": event, "reason": reason, "count": count}).arrow().to_pylist()
+
+    reason: str
+    detail: str | None
+    topic: str
+    partition: int
+    offset: int
+    record_timestamp: datetime | None
+    event_id: str | None
+    key: str | None
+    value: bytes
+    fields: dict[str, Any] | None
+
+    @property
+    def place(self) -> tuple[str, int, int, datetime | None]:
+        """What no other record has: its place, and its time, since a topic that is made anew starts at 0."""
+        return self.topic, self.partition, self.offset, self.record_timestamp
+
+    @property
+    def sent_id(self) -> str:
+        """The id that it is sent again with: its own, or one made of its place, the same every time."""
+        if self.event_id is not None:
+            return self.event_id
+        at = "" if self.record_timestamp is None else self.record_timestamp.isoformat()
+        place = f"{self.topic}/{self.partition}/{self.offset}/{at}"
+        return f"dead-{hashlib.sha256(place.encode()).hexdigest()[:32]}"
+
+
+def dead_letters(lake: Lake, chosen: Chosen, count: int = 20) -> list[DeadLetter]:
+    """Return refused records, the newest first, at most `count`."""
+    rows = lake.sql(_NEWEST, {**_as_parameters(chosen), "count": count}).arrow().to_pylist()
     return [DeadLetter(**{**row, "value": _shown(row["value"])}) for row in rows]
+
+
+def raw_letters(lake: Lake, chosen: Chosen) -> list[RawLetter]:
+    """Return refused records with their whole values, by their places, each once."""
+    found = []
+    for row in lake.sql(_IN_ORDER, _as_parameters(chosen)).arrow().to_pylist():
+        value = base64.b64decode(row.pop("value") or "")
+        del row["event"], row["recorded_at"]
+        found.append(RawLetter(**row, value=value, fields=_object_of(value)))
+    return found
+
+
+def _as_parameters(chosen: Chosen) -> dict[str, Any]:
+    return {"event": chosen.event, "reason": chosen.reason, "since": chosen.since, "until": chosen.until}
+
+
+def _object_of(value: bytes) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _shown(value: str | None) -> str:

@@ -23,7 +23,10 @@ from headrace.events.sources import Format, find_source
 from headrace.events.tail import From, TailedEvent, tail
 
 if TYPE_CHECKING:
-    from headrace.events.dead_letters import DeadLetter
+    from datetime import datetime
+
+    from headrace.events.dead_letters import Chosen, DeadLetter
+    from headrace.events.fix_and_replay import FixReport
     from headrace.project import Project
 
 WAIT_SECONDS = 30.0
@@ -192,14 +195,95 @@ class Events:
         connection = self._project.connection()
         return tail(connection, contract, start=start, count=count, follow=follow, wait_seconds=wait_seconds)
 
-    def dead_letters(self, event: str | None = None, reason: str | None = None, count: int = 20) -> list[DeadLetter]:
+    def dead_letters(
+        self,
+        event: str | None = None,
+        reason: str | None = None,
+        count: int = 20,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[DeadLetter]:
         """Return refused records as the lake holds them, the newest first.
+
+        Args:
+            event: Of this event alone.
+            reason: Of this reason alone.
+            count: Most records.
+            since: Refused at this time or later; timezone-aware.
+            until: Refused before this time; timezone-aware.
 
         Raises:
             UnknownEventError: There is no such event.
             UnknownReasonError: There is no such reason.
         """
         from headrace.events.dead_letters import dead_letters
+
+        return dead_letters(self._project.lake, self._chosen(event, reason, since, until), count)
+
+    def fix_and_replay(
+        self,
+        event: str,
+        *,
+        sql: str | None = None,
+        python: str | None = None,
+        reason: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+        dry_run: bool = False,
+        who: str = "events.fix_and_replay",
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> FixReport:
+        """Mend dead letters of an event and send each of them once; see `fix_and_replay.FixAndReplay`.
+
+        Args:
+            event: Name of the event.
+            sql: Expressions that give fields anew: `abs(duration_s) AS duration_s`.
+            python: `module:function` of the project instead. Without both, letters are sent as they are.
+            reason: Of this reason alone.
+            since: Refused at this time or later; timezone-aware.
+            until: Refused before this time; timezone-aware.
+            limit: Most letters, beside those that were sent before.
+            dry_run: Say what would be done, and do nothing.
+            who: Stands in the audit, `ops.replays`.
+            wait_seconds: How long the broker may take for an event.
+
+        Raises:
+            UnknownEventError: There is no such event.
+            UnknownReasonError: There is no such reason.
+            ExpressionError: `sql` is no list of expressions.
+            FixError: There is no such function.
+            ReplayRunningError: Another run works on the same project.
+            DeliveryError: No broker answers.
+            LakeWriteError: The audit could not be written.
+            NotRunningError: The stack of this project is down.
+        """
+        from headrace.events.dead_letters import raw_letters
+        from headrace.events.find_sent import find_sent
+        from headrace.events.fix_and_replay import FixAndReplay, only_one
+        from headrace.events.fixes import AsItIs, ByPython, BySql, Fix
+
+        contract = self.contract(event)
+        fix: Fix = AsItIs()
+        if sql is not None:
+            fix = BySql(sql, contract.fields)
+        elif python is not None:
+            fix = ByPython(python, self._project.folder)
+        letters = raw_letters(self._project.lake, self._chosen(event, reason, since, until))
+        run = FixAndReplay(self._project.lake, contract, fix, who)
+        if dry_run:
+            return run.dry_run(letters, limit)
+        connection = self._project.connection()
+        with only_one(self._project.folders.run), self._producer(contract, wait_seconds) as producer:
+
+            def look(ids: set[str], at: datetime) -> set[str]:
+                return find_sent(connection, contract, ids, at, wait_seconds)
+
+            return run.run(letters, producer, look, limit)
+
+    def _chosen(self, event: str | None, reason: str | None, since: datetime | None, until: datetime | None) -> Chosen:
+        from headrace.events.dead_letters import Chosen
 
         if event is not None:
             self.contract(event)
@@ -209,7 +293,7 @@ class Events:
                 {"reasons": ", ".join(REASONS)},
                 f"--reason {closest(reason, REASONS) or REASONS[0]}",
             )
-        return dead_letters(self._project.lake, event, reason, count)
+        return Chosen(event, reason, since, until)
 
     @contextmanager
     def _producer(self, contract: Contract, wait_seconds: float) -> Iterator[Producer]:
