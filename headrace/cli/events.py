@@ -192,13 +192,25 @@ def replay(
 )
 @click.option("-n", "count", type=click.IntRange(min=0), default=10, show_default=True, help="How many; 0: all.")
 @click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--where", metavar="EXPRESSION", help="Only records for which this SQL is true: duration_s > 60.")
 @_WAIT
 @common_options
 def tail(
-    call: Invocation, event: str, start: Literal["earliest", "latest"], count: int, follow: bool, wait_seconds: float
+    call: Invocation,
+    event: str,
+    start: Literal["earliest", "latest"],
+    count: int,
+    follow: bool,
+    where: str | None,
+    wait_seconds: float,
 ) -> None:
-    """Show records of an event's topic as they stand there, refused ones too; with --output json one object a line."""
-    found = call.project.events.tail(event, start=start, count=count or None, follow=follow, wait_seconds=wait_seconds)
+    """Show records of an event's topic as they stand there, refused ones too; with --output json one object a line.
+
+    The columns of --where are those of events.EVENT in the lake, and _reason of a refused record.
+    """
+    found = call.project.events.tail(
+        event, start=start, count=count or None, follow=follow, wait_seconds=wait_seconds, where=where
+    )
     with suppress(KeyboardInterrupt):
         for record in found:
             place = f"{record.record_timestamp or '-'}  {record.partition}/{record.offset}"

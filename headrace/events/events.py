@@ -183,17 +183,21 @@ class Events:
         count: int | None = 10,
         follow: bool = False,
         wait_seconds: float = WAIT_SECONDS,
+        where: str | None = None,
     ) -> Iterator[TailedEvent]:
         """Yield records of the event's topic; see `tail.tail`.
 
         Raises:
             UnknownEventError: There is no such event.
+            ExpressionError: `where` is wrong.
             DeliveryError: No broker answers, or there is no such topic.
             NotRunningError: The stack of this project is down.
         """
         contract = self.contract(event)
         connection = self._project.connection()
-        return tail(connection, contract, start=start, count=count, follow=follow, wait_seconds=wait_seconds)
+        return tail(
+            connection, contract, start=start, count=count, follow=follow, wait_seconds=wait_seconds, where=where
+        )
 
     def dead_letters(
         self,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MEMORY_BYTES = 256_000_000
 SECONDS_A_QUERY = 10.0
+_ROWS_A_QUERY = 500
 
 
 class ExpressionError(HeadraceError):
@@ -96,12 +97,16 @@ class Condition:
         Raises:
             ExpressionError: It fails on the values.
         """
+        found: list[bool] = []
+        for start in range(0, len(rows), _ROWS_A_QUERY):
+            found += self._held(rows[start : start + _ROWS_A_QUERY])
+        return found
+
+    def _held(self, rows: Sequence[Sequence[Any]]) -> list[bool]:
         import duckdb
         from headrace_lake.query import time_limit
         from headrace_lake.views import quoted
 
-        if not rows:
-            return []
         names = ", ".join(quoted(name) for name in self._columns)
         typed = ", ".join(f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in self._columns.items())
         one = f"({', '.join('?' * len(self._columns))})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kafka import KafkaConsumer, TopicPartition
 
 From = Literal["earliest", "latest"]
+
+_Keep = Callable[[list[Any]], list[Any]]
 
 _POLL_MS = 500
 _SHOWN_CHARACTERS = 200
@@ -61,6 +63,7 @@ def tail(
     count: int | None = 10,
     follow: bool = False,
     wait_seconds: float = 10.0,
+    where: str | None = None,
 ) -> Iterator[TailedEvent]:
     """Yield records of the event's topic, in the order of their timestamps as far as they stand there already.
 
@@ -71,14 +74,19 @@ def tail(
         count: How many; None: all. With `follow` and `latest`, how many before the new ones.
         follow: Go on with what comes, without an end.
         wait_seconds: How long a broker may take to answer.
+        where: A SQL expression; records for which it is true are shown, and counted. Its columns are those of the
+            event's table in the lake, and `_reason`; the fields of a refused record are null.
 
     Raises:
+        ExpressionError: The expression is wrong.
         DeliveryError: No broker answers, or there is no such topic.
     """
     from kafka import KafkaConsumer
     from kafka.errors import KafkaError
 
     topic = contract.topic(connection.topic_prefix)
+    show = _Shown(contract)
+    keep: _Keep = list if where is None else _Matching(contract, show, where)
     consumer = None
     try:
         consumer = KafkaConsumer(
@@ -88,11 +96,11 @@ def tail(
             bootstrap_timeout_ms=round(wait_seconds * 1000),
             allow_auto_create_topics=False,
         )
-        show = _Shown(contract)
         places = _places(consumer, topic, connection)
         ends = consumer.end_offsets(places)
-        _seek(consumer, places, ends, start, count)
-        stored = _stored(consumer, ends)
+        # How far back the last records that match lie, nobody knows before.
+        _seek(consumer, places, ends, start, count if where is None else None)
+        stored = _stored(consumer, ends, keep)
         ordered = sorted(stored, key=lambda record: (record.timestamp, record.partition, record.offset))
         if count is not None:
             ordered = ordered[-count:] if start == "latest" else ordered[:count]
@@ -100,8 +108,9 @@ def tail(
         left = None if count is None or start == "latest" else count - len(ordered)
         while follow and (left is None or left > 0):
             for records in consumer.poll(timeout_ms=_POLL_MS).values():
-                yield from map(show, records[:left])
-                left = None if left is None else left - len(records)
+                kept = keep(records)[:left]
+                yield from map(show, kept)
+                left = None if left is None else left - len(kept)
     except KafkaError as error:
         raise delivery_error(error, connection.bootstrap_servers, topic) from error
     finally:
@@ -129,12 +138,12 @@ def _seek(consumer: KafkaConsumer, places: list[Any], ends: dict[Any, int], star
         consumer.seek(place, max(begins[place], from_end))
 
 
-def _stored(consumer: KafkaConsumer, ends: dict[Any, int]) -> list[Any]:
-    """Return the records up to the ends; the consumer then stands there or beyond."""
+def _stored(consumer: KafkaConsumer, ends: dict[Any, int], keep: _Keep) -> list[Any]:
+    """Return the records up to the ends that are to be kept; the consumer then stands there or beyond."""
     found: list[Any] = []
     while any(consumer.position(place) < end for place, end in ends.items()):
         for records in consumer.poll(timeout_ms=_POLL_MS).values():
-            found += records
+            found += keep(records)
     return found
 
 
@@ -157,3 +166,31 @@ class _Shown:
             if fields[name] is not None:
                 fields[name] = format_timestamp(fields[name])
         return TailedEvent(record.partition, record.offset, at, parsed.event_id, key, fields)
+
+
+class _Matching:
+    """Picks the records for which an expression is true."""
+
+    def __init__(self, contract: Contract, show: _Shown, where: str) -> None:
+        from headrace_lake.schemas import arrow_schema
+        from headrace_lake.tables import events_table
+        from headrace_lake.views import sql_type
+
+        from headrace.events.locked_sql import Condition
+
+        hidden = ("_contract", "_trace")
+        schema = arrow_schema(events_table(contract))
+        columns = {column.name: sql_type(column.type) for column in schema if column.name not in hidden}
+        self._condition = Condition(where, {**columns, "_reason": "VARCHAR"})
+        self._names = list(contract.fields)
+        self._show = show
+
+    def __call__(self, records: list[Any]) -> list[Any]:
+        rows = [self._row(self._show(record)) for record in records]
+        return [record for record, holds in zip(records, self._condition.holds(rows), strict=True) if holds]
+
+    def _row(self, event: TailedEvent) -> list[Any]:
+        fields = event.fields or {}
+        values = [fields.get(name) for name in self._names]
+        place = [event.partition, event.offset, event.key, event.record_timestamp]
+        return [event.event_id, *values, *place, event.reason]

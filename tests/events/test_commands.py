@@ -251,6 +251,17 @@ def test_tail_shows_the_last_records_and_the_first(run: Run) -> None:
     assert oldest.stdout.splitlines()[0].endswith("series=s  at=2026-01-31T12:00:00.000Z  value=0.0")
 
 
+def test_tail_shows_the_records_for_which_an_expression_is_true(run: Run) -> None:
+    for value in range(5):
+        run("send", "reading", GOOD % value, "--event-id", f"e-{value}")
+    where = "value % 2 = 0 AND \"at\" < now() AND _recorded_at > '2026-02-01' AND good IS NULL"
+    found = run("tail", "reading", "--where", where, "-n", "2", "--output", "json")
+    assert [json.loads(line)["event_id"] for line in found.stdout.splitlines()] == ["e-2", "e-4"]
+    answer = run("tail", "reading", "--where", "vlaue > 1")
+    assert answer.exit_code == 1
+    assert answer.stderr.startswith('ExpressionError: the expression cannot be read: Referenced column "vlaue" not')
+
+
 def test_tail_shows_what_the_contract_refuses(broker: Any, run: Run, prefix: str) -> None:
     from kafka import KafkaProducer
 
