@@ -25,3 +25,11 @@ class HttpSettings(Section):
     wait_seconds: Annotated[float, Field(ge=0.1), IsNumber] = Field(
         default=10.0, description="how long a broker may take to acknowledge an event before the answer is 503"
     )
+    sql_seconds: Annotated[float, Field(gt=0, le=3_600), IsNumber] = Field(
+        default=60.0, description="how long a query of `POST /sql` may take, reading its answer included"
+    )
+    sql_rows: Count = Field(default=1_000_000, description="most rows of its answer")
+    sql_memory_bytes: Annotated[int, Field(ge=50_000_000), IsNumber] = Field(
+        default=1_000_000_000, description="memory of one query; sorts and joins beyond it go to disk"
+    )
+    sql_queries: Count = Field(default=4, description="queries that may run at once; one more is answered with 503")

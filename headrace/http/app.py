@@ -50,6 +50,7 @@ def create_app(project: Project, access: Access) -> FastAPI:
     from headrace.http.features_route import add_features_route
     from headrace.http.health_routes import add_health_routes
     from headrace.http.openapi import describe
+    from headrace.http.sql_route import add_sql_route
 
     served = Served(project, access)
 
@@ -77,6 +78,7 @@ def create_app(project: Project, access: Access) -> FastAPI:
     add_health_routes(app, served)
     add_events_route(app, served)
     add_features_route(app, served)
+    add_sql_route(app, served)
     describe(app, project)
     return app
 

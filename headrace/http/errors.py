@@ -8,11 +8,13 @@ HeadraceError
     ├── NotFoundError       404  there is nothing of that name
     ├── SlowBodyError       408  the body did not come in time
     ├── TooLargeError       413  the body has too many bytes or records
-    └── MediaTypeError      415  no reader for this type or encoding
+    ├── MediaTypeError      415  no reader for this type or encoding
+    └── BusyError           503  as many queries run as may
 """
 
 from headrace_features.online.errors import OnlineStoreError, OnlineStoreUnavailableError
 from headrace_ingestion.errors import HeadraceError, RetryableError, UnknownEventError
+from headrace_lake.errors import QueryError
 
 from headrace.features import UnknownViewError
 
@@ -49,6 +51,10 @@ class MediaTypeError(HttpError):
     """There is no reader for this type or encoding."""
 
 
+class BusyError(HttpError, RetryableError):
+    """As many queries run as may."""
+
+
 class KeysError(HeadraceError):
     """The file of keys cannot be read, or a key cannot be made or removed."""
 
@@ -67,6 +73,7 @@ _STATUS: tuple[tuple[type[HeadraceError], int], ...] = (
     (SlowBodyError, 408),
     (TooLargeError, 413),
     (MediaTypeError, 415),
+    (QueryError, 422),
     (OnlineStoreUnavailableError, 503),
     (OnlineStoreError, 422),
     (KeysError, 503),

@@ -34,6 +34,14 @@ _STATUSES = {
     "503": "a record has no acknowledgement of the broker; send the request again with the same event ids",
 }
 _OF_FEATURES = ("401", "403", "404", "422", "503")
+_OF_SQL = ("400", "401", "403", "408", "413", "415")
+_SQL_STATUSES = {"422": "the query is wrong, not allowed, or beyond a limit", "503": "as many queries run as may"}
+_QUERY = {
+    "type": "object",
+    "properties": {"query": {"type": "string"}, "params": {"type": ["object", "array"]}},
+    "required": ["query"],
+    "additionalProperties": False,
+}
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>
 body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1d2733}}
 code,pre{{font:14px/1.45 ui-monospace,monospace;background:#f2f5f8;border-radius:4px;padding:.1rem .3rem}}
@@ -104,6 +112,9 @@ def _completed(document: dict[str, Any], project: Project) -> dict[str, Any]:
                 statuses = _STATUSES
             elif path.startswith("/features/"):
                 statuses = {"200": "the values and their age", **{code: _STATUSES[code] for code in _OF_FEATURES}}
+            elif path == "/sql":
+                operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _QUERY}}}
+                statuses = {"200": "the rows", **{code: _STATUSES[code] for code in _OF_SQL}, **_SQL_STATUSES}
             elif path == "/readyz":
                 statuses = {"200": "ready", "503": "not ready"}
             operation["responses"] = {code: {"description": text} for code, text in statuses.items()}
@@ -121,7 +132,7 @@ def _page(document: dict[str, Any]) -> str:
             )
             heading = f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
             parts.append(f"{heading}<p>{said}</p><table>{statuses}</table>")
-            if "requestBody" in operation:
+            if path.startswith("/events/"):
                 types = ", ".join(f"<code>{media}</code>" for media in operation["requestBody"]["content"])
                 parts.append(f"<p>Bodies: {types}; each also with <code>Content-Encoding: gzip</code>.</p>")
     for name, schema in document["components"]["schemas"].items():

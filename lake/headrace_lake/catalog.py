@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -13,10 +15,12 @@ import pyarrow as pa
 from headrace_lake.as_of import NEWEST, AsOf, AsOfLike, gone, read_as_of
 from headrace_lake.describe import TableDescription, describe_table
 from headrace_lake.external import ExternalTable
+from headrace_lake.guarded import Guard, guard_views
 from headrace_lake.layout import Schema
 from headrace_lake.query import Cancel, Limits, Parameters, Result, check_is_read, lock, run, time_limit
 from headrace_lake.query_errors import query_error, unknown_table
 from headrace_lake.snapshots import TableInfo, declared_snapshot, known_tables, table_info, take_snapshot
+from headrace_lake.stream import BATCH_ROWS, ResultStream
 from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep.compact import TARGET_BYTES
 from headrace_lake.upkeep.record import last_done
@@ -89,6 +93,7 @@ class Lake:
         limits: Limits | None = None,
         as_of: AsOfLike | None = None,
         cancel: Cancel | None = None,
+        guard: Guard | None = None,
     ) -> Result:
         """Return the rows of one reading statement over the views of the lake.
 
@@ -99,6 +104,7 @@ class Lake:
             as_of: An instant (also as text), versions by table, or `events.call=12`: which versions are read instead of
                 the newest ones; see `read_as_of`.
             cancel: Ends the query when another thread calls it.
+            guard: Says what of each table is shown; None: everything.
 
         Raises:
             QueryError: The query is wrong, not allowed, beyond its limits or cancelled, or a version is not there any
@@ -106,11 +112,11 @@ class Lake:
         """
         allowed, moment, watch = limits or Limits(), read_as_of(as_of), cancel or Cancel()
         self._check_named(moment)
-        snapshots, external = self._snapshots(query, moment), self._external_of(query)
+        read = _Read(self._snapshots(query, moment), self._external_of(query))
         try:
-            return _run_locked(snapshots, external, query, params, allowed, watch)
+            return _run_locked(read, query, params, allowed, watch, guard)
         except duckdb.Error as error:
-            missing = _missing(snapshots)
+            missing = _missing(read.snapshots)
             if missing is None:
                 raise self._error(error, query, allowed, watch) from error
             if moment != NEWEST:
@@ -119,9 +125,32 @@ class Lake:
                 ) from error
         # Upkeep has removed a file since the snapshot was taken. The newest version has all of its files.
         try:
-            return _run_locked(self._snapshots(query, moment), external, query, params, allowed, watch)
+            newest = _Read(self._snapshots(query, moment), read.external)
+            return _run_locked(newest, query, params, allowed, watch, guard)
         except duckdb.Error as error:
             raise self._error(error, query, allowed, watch) from error
+
+    def stream(
+        self,
+        query: str,
+        params: Parameters | None = None,
+        limits: Limits | None = None,
+        guard: Guard | None = None,
+    ) -> ResultStream:
+        """Return the rows of one reading statement, batch by batch; see `sql`. Close it when it is not read to its end.
+
+        Raises:
+            QueryError: The query is wrong or not allowed; what is beyond a limit is said when its batch is read.
+        """
+        allowed = limits or Limits()
+        with ExitStack() as resources:
+            read = _Read(self._snapshots(query), self._external_of(query))
+            try:
+                connection = resources.enter_context(_locked(read, query, allowed, guard))
+                reader = connection.sql(query, params=params).to_arrow_reader(BATCH_ROWS)
+            except duckdb.Error as error:
+                raise self._error(error, query, allowed, Cancel()) from error
+            return ResultStream(connection, reader, allowed, resources.pop_all())
 
     def connect(self, *, is_locked: bool = False, limits: Limits | None = None) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection of your own, in memory, with the views as of now.
@@ -131,14 +160,14 @@ class Lake:
                 Otherwise it has all of DuckDB's power, for code that is trusted: it may read and write any file.
             limits: Memory and disk of a locked one; None: those of DuckDB.
         """
-        snapshots, external = self._snapshots(None), self._external_of(None)
+        read = _Read(self._snapshots(None), self._external_of(None))
         try:
-            return _connection_with(snapshots, external, is_locked, limits)
+            return _connection_with(read, is_locked, limits)
         except duckdb.Error:
-            if _missing(snapshots) is None:
+            if _missing(read.snapshots) is None:
                 raise
         # Upkeep has removed a file since the snapshot was taken, as in `sql`.
-        return _connection_with(self._snapshots(None), external, is_locked, limits)
+        return _connection_with(_Read(self._snapshots(None), read.external), is_locked, limits)
 
     def schemas(self) -> dict[str, pa.Schema]:
         """Return the Arrow schema of each table, declared or stored, by `<schema>.<name>`."""
@@ -200,14 +229,39 @@ def connect(path: Path | str, specs: Sequence[TableSpec] = ()) -> duckdb.DuckDBP
     return Lake(path, specs).connect(is_locked=True)
 
 
+@dataclass(frozen=True)
+class _Read:
+    """What a connection reads: a version of each table, and files beside the lake."""
+
+    snapshots: Sequence[Snapshot]
+    external: Sequence[ExternalTable]
+
+    @property
+    def files(self) -> list[str]:
+        """Every file that it reads."""
+        return [file for one in (*self.snapshots, *self.external) for file in one.files]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the tables in SQL."""
+        return [one.full_name for one in (*self.snapshots, *self.external)]
+
+
 def _run_locked(
-    snapshots: Sequence[Snapshot],
-    external: Sequence[ExternalTable],
-    query: str,
-    params: Parameters | None,
-    limits: Limits,
-    cancel: Cancel,
+    read: _Read, query: str, params: Parameters | None, limits: Limits, cancel: Cancel, guard: Guard | None
 ) -> Result:
+    with (
+        _locked(read, query, limits, guard) as connection,
+        time_limit(connection, limits.seconds),
+        cancel.watching(connection),
+    ):
+        table = run(connection, query, params, limits.rows)
+    return Result(table, {one.full_name: one.version for one in read.snapshots if one.version is not None})
+
+
+@contextmanager
+def _locked(read: _Read, query: str, limits: Limits, guard: Guard | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection that reads this and nothing else."""
     with tempfile.TemporaryDirectory(prefix="headrace-sql-") as spill:
         connection = _new_connection(
             {
@@ -220,18 +274,17 @@ def _run_locked(
         )
         try:
             check_is_read(connection, query)
-            with time_limit(connection, limits.seconds), cancel.watching(connection):
-                _make_views(connection, snapshots, external)
-                lock(connection, _files(snapshots, external))
-                table = run(connection, query, params, limits.rows)
+            with time_limit(connection, limits.seconds):
+                _make_views(connection, read.snapshots, read.external)
+                if guard is not None:
+                    guard_views(connection, query, read.names, guard)
+                lock(connection, read.files)
+            yield connection
         finally:
             connection.close()
-    return Result(table, {one.full_name: one.version for one in snapshots if one.version is not None})
 
 
-def _connection_with(
-    snapshots: Sequence[Snapshot], external: Sequence[ExternalTable], is_locked: bool, limits: Limits | None
-) -> duckdb.DuckDBPyConnection:
+def _connection_with(read: _Read, is_locked: bool, limits: Limits | None) -> duckdb.DuckDBPyConnection:
     # DuckDB makes the folder when it needs it and removes it at the end.
     spill = Path(tempfile.gettempdir()) / f"headrace-sql-{uuid.uuid4().hex}"
     locked = {"temp_directory": str(spill), "python_enable_replacements": "false"}
@@ -239,17 +292,13 @@ def _connection_with(
         locked |= {"memory_limit": f"{limits.memory_bytes}B", "max_temp_directory_size": f"{limits.disk_bytes}B"}
     connection = _new_connection(locked if is_locked else {})
     try:
-        _make_views(connection, snapshots, external)
+        _make_views(connection, read.snapshots, read.external)
         if is_locked:
-            lock(connection, _files(snapshots, external))
+            lock(connection, read.files)
     except duckdb.Error:
         connection.close()
         raise
     return connection
-
-
-def _files(snapshots: Iterable[Snapshot], external: Iterable[ExternalTable]) -> list[str]:
-    return [*(file for one in snapshots for file in one.files), *(file for one in external for file in one.files)]
 
 
 def _missing(snapshots: Sequence[Snapshot]) -> Snapshot | None:
