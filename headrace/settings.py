@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from headrace_ingestion.documents import DeclarationProblem, declaration_error, read_document
 from headrace_ingestion.errors import SettingsError, closest
-from headrace_ingestion.settings import KafkaConnection
+from headrace_ingestion.settings import KafkaConnection, TransportName
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
@@ -52,6 +52,9 @@ class KafkaSettings(Section):
     ssl_cafile: str | None = Field(
         default=None, description="file of the authority that signed the brokers' certificates"
     )
+    transport: TransportName = Field(
+        default="kafka-python", description="client of producers; `auto`: confluent-kafka where it is installed"
+    )
 
     def connection(self, bootstrap_servers: str) -> KafkaConnection:
         """Return what clients need to reach these brokers with this login."""
@@ -63,6 +66,7 @@ class KafkaSettings(Section):
             sasl_password=self.sasl_password,
             ssl_cafile=self.ssl_cafile,
             topic_prefix=self.topic_prefix,
+            transport=self.transport,
         )
 
     @model_validator(mode="after")

@@ -55,7 +55,7 @@ class KafkaTransport:
         if self._producer is not None:
             return
         # The client waits long for a port that nobody listens on, and leaves its sockets behind.
-        if not any(_accepts(server) for server in self.place.split(",")):
+        if not any(accepts(server) for server in self.place.split(",")):
             raise broker_unavailable(self.place, "nothing listens there")
         from kafka import KafkaProducer
         from kafka.errors import KafkaError
@@ -143,7 +143,7 @@ class KafkaTransport:
         from kafka import KafkaAdminClient
         from kafka.errors import KafkaError
 
-        if not any(_accepts(server) for server in self.place.split(",")):
+        if not any(accepts(server) for server in self.place.split(",")):
             return broker_unavailable(self.place, "nothing listens there")
         try:
             admin = KafkaAdminClient(**self._connection.client_options(), bootstrap_timeout_ms=CONNECT_WAIT_MS)
@@ -183,7 +183,8 @@ class _Answer:
         self._on_result(delivery_error(error, self._transport.place, self._topic, self._value_bytes))
 
 
-def _accepts(server: str) -> bool:
+def accepts(server: str) -> bool:
+    """Return whether something listens at `host:port`."""
     host, _, port = server.strip().rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), PROBE_SECONDS):

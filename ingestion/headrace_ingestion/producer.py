@@ -30,12 +30,12 @@ from headrace_ingestion.errors import (
 )
 from headrace_ingestion.headers import CONTRACT, EVENT_ID, TRACEPARENT, is_event_id, is_traceparent
 from headrace_ingestion.ids import EventIds, new_traceparent, traceparent_of
-from headrace_ingestion.kafka_transport import KafkaTransport
 from headrace_ingestion.outbox import Outbox, Put
 from headrace_ingestion.records import Encoded
 from headrace_ingestion.sender import Sender
 from headrace_ingestion.settings import KafkaConnection
 from headrace_ingestion.transport import OutgoingRecord, Transport
+from headrace_ingestion.transports import make_transport
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,8 @@ class Producer:
 
         Args:
             contracts: A contract, several, or the folder or file that declares them.
-            connection: How to reach Kafka; None reads `HEADRACE_KAFKA__…` from the environment.
+            connection: How to reach Kafka, and by which client library; None reads `HEADRACE_KAFKA__…` from the
+                environment.
             queue_max_events: Most events without an answer, whether waiting here or with the client.
             when_full: `block` waits for space up to `block_seconds`, `raise` does not wait; then `QueueFullError`.
             block_seconds: Longest wait for space.
@@ -84,13 +85,14 @@ class Producer:
 
         Raises:
             DeclarationError: A contract is wrong, or there is none.
-            SettingsError: The environment does not say where Kafka is, or a limit is not positive.
+            SettingsError: The environment does not say where Kafka is, the client library is not installed, or a limit
+                is not positive.
         """
         _positive(queue_max_events=queue_max_events, delivery_timeout_seconds=delivery_timeout_seconds)
         prefix = ""
         if transport is None:
             connection = connection or KafkaConnection.from_environment()
-            transport = KafkaTransport(connection, delivery_timeout_seconds)
+            transport = make_transport(connection, delivery_timeout_seconds)
         if connection is not None:
             prefix = connection.topic_prefix
         self._events = {name: _Event(c, prefix) for name, c in _by_name(contracts).items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator, model_validator
 
@@ -12,6 +12,9 @@ from headrace_ingestion.errors import SettingsError, closest
 from headrace_ingestion.problems import DeclarationProblem
 
 ENVIRONMENT_PREFIX = "HEADRACE_KAFKA__"
+
+TransportName: TypeAlias = Literal["kafka-python", "confluent", "auto"]
+"""Which client library carries the records of a producer."""
 
 
 class KafkaConnection(BaseModel):
@@ -25,6 +28,7 @@ class KafkaConnection(BaseModel):
         sasl_password: Their secret.
         ssl_cafile: Certificates to trust instead of the system's: a PEM file.
         topic_prefix: Stands before every topic of the project.
+        transport: Client library of a producer; `auto` takes confluent-kafka where it is installed (the extra `fast`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="kafka connection")
@@ -36,6 +40,7 @@ class KafkaConnection(BaseModel):
     sasl_password: SecretStr | None = None
     ssl_cafile: str | None = None
     topic_prefix: str = ""
+    transport: TransportName = "kafka-python"
 
     @field_validator("bootstrap_servers")
     @classmethod
@@ -82,6 +87,17 @@ class KafkaConnection(BaseModel):
             options["sasl_plain_password"] = self.sasl_password.get_secret_value()
         if self.ssl_cafile is not None:
             options["ssl_cafile"] = self.ssl_cafile
+        return options
+
+    def confluent_options(self) -> dict[str, Any]:
+        """Return the same under the names of confluent-kafka; holds the password in clear."""
+        options = {"bootstrap.servers": self.bootstrap_servers, "security.protocol": self.security_protocol}
+        if self.sasl_password is not None:
+            options["sasl.mechanism"] = self.sasl_mechanism or ""
+            options["sasl.username"] = self.sasl_username or ""
+            options["sasl.password"] = self.sasl_password.get_secret_value()
+        if self.ssl_cafile is not None:
+            options["ssl.ca.location"] = self.ssl_cafile
         return options
 
     @classmethod

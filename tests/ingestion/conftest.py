@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import pytest
 from headrace_ingestion import Contract, KafkaConnection, Producer, StoredRecord
+from headrace_ingestion.settings import TransportName
 from headrace_ingestion.testing import FakeBroker
 
 
@@ -38,10 +39,10 @@ class FakePlatform:
 class RealPlatform:
     """A real broker; a topic prefix keeps tests apart."""
 
-    def __init__(self, broker: Any) -> None:
+    def __init__(self, broker: Any, transport: TransportName) -> None:
         self.broker = broker
         self.connection = KafkaConnection(
-            bootstrap_servers=broker.bootstrap_servers, topic_prefix=f"t{uuid.uuid4().hex[:8]}."
+            bootstrap_servers=broker.bootstrap_servers, topic_prefix=f"t{uuid.uuid4().hex[:8]}.", transport=transport
         )
 
     def create_topic(self, event: str, partitions: int = 1) -> str:
@@ -77,13 +78,13 @@ def _read_all(connection: KafkaConnection, topic: str) -> list[StoredRecord]:
     return sorted(found, key=lambda record: (record.partition, record.offset))
 
 
-@pytest.fixture(params=["fake", "real"])
+@pytest.fixture(params=["fake", "kafka-python", "confluent"])
 def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
-    """The fake broker, then the real one: both must behave alike."""
+    """The fake broker, then the real one through each client library: all must behave alike."""
     if request.param == "fake":
         yield FakePlatform()
     else:
-        yield RealPlatform(request.getfixturevalue("broker"))
+        yield RealPlatform(request.getfixturevalue("broker"), request.param)
 
 
 @pytest.fixture

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 from headrace_ingestion import BrokerUnavailableError, Contract, Counters, KafkaConnection, Producer, StoredRecord
+from headrace_ingestion.settings import TransportName
 
 from headrace.stack.broker import local_broker
 from headrace.stack.topics import TopicSpec, ensure_topics
 
 CALL = {"subscriber_id": "s1", "duration_s": 1.0, "country": "NO"}
+
+both_clients = pytest.mark.parametrize("transport", ["kafka-python", "confluent"])
 
 
 def free_port() -> int:
@@ -23,8 +26,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_a_port_that_nobody_listens_on_fails_the_event_after_the_timeout(call_contract: Contract) -> None:
-    connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{free_port()}")
+@both_clients
+def test_a_port_that_nobody_listens_on_fails_the_event_after_the_timeout(
+    call_contract: Contract, transport: TransportName
+) -> None:
+    connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{free_port()}", transport=transport)
     with Producer(call_contract, connection, delivery_timeout_seconds=0.5) as producer:
         delivery = producer.send("call", {**CALL, "started_at": datetime.now(timezone.utc)})
         with pytest.raises(BrokerUnavailableError) as caught:
@@ -36,9 +42,12 @@ def test_a_port_that_nobody_listens_on_fails_the_event_after_the_timeout(call_co
     )
 
 
-def test_a_port_that_does_not_speak_kafka_fails_the_event_after_the_timeout(call_contract: Contract) -> None:
+@both_clients
+def test_a_port_that_does_not_speak_kafka_fails_the_event_after_the_timeout(
+    call_contract: Contract, transport: TransportName
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{silent.getsockname()[1]}")
+        connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{silent.getsockname()[1]}", transport=transport)
         with Producer(call_contract, connection, delivery_timeout_seconds=0.5) as producer:
             delivery = producer.send("call", {**CALL, "started_at": datetime.now(timezone.utc)})
             with pytest.raises(BrokerUnavailableError):
@@ -69,31 +78,38 @@ def test_a_broker_that_is_killed_under_load_loses_and_doubles_nothing(
     tmp_path: Path, call_contract: Contract, read_all: Callable[[KafkaConnection, str], list[StoredRecord]]
 ) -> None:
     port = free_port()
-    connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{port}")
-    producer = Producer(call_contract, connection)
+    # Both clients at once, each with topics of its own.
+    connections = [
+        KafkaConnection(bootstrap_servers=f"127.0.0.1:{port}", topic_prefix=f"{name}.", transport=name)
+        for name in ("kafka-python", "confluent")
+    ]
+    producers = [Producer(call_contract, connection) for connection in connections]
+    topics = [f"{connection.topic_prefix}events.call" for connection in connections]
 
     def send(first: int, last: int) -> None:
         for number in range(first, last):
-            producer.send(
-                "call",
-                {**CALL, "subscriber_id": f"s{number % 9}", "started_at": datetime.now(timezone.utc)},
-                event_id=f"{number:06}",
-            )
+            event = {**CALL, "subscriber_id": f"s{number % 9}", "started_at": datetime.now(timezone.utc)}
+            for producer in producers:
+                producer.send("call", event, event_id=f"{number:06}")
 
     with local_broker(tmp_path, port=port) as killed:
-        ensure_topics(connection, {"events.call": TopicSpec(partitions=2)})
+        ensure_topics(connections[0], dict.fromkeys(topics, TopicSpec(partitions=2)))
         send(0, 1)
-        assert producer.flush(timeout_seconds=60).delivered == 1
+        for producer in producers:
+            producer.flush(timeout_seconds=60)
+            assert producer.counters.delivered == 1
         send(1, 2_000)
         os.kill(killed.pid, signal.SIGKILL)
         send(2_000, 4_000)
     with local_broker(tmp_path, port=port):
         send(4_000, 5_000)
-        producer.close(timeout_seconds=60)
-        records = read_all(connection, "events.call")
+        for producer in producers:
+            producer.close(timeout_seconds=60)
+        stored = [read_all(connections[0], topic) for topic in topics]
     gc.collect()  # those sockets, here and not in another test
-    assert producer.counters == Counters(sent=5_000, delivered=5_000, failed=0, queued=0, refused=0)
-    ids: dict[bytes | None, list[bytes]] = {}
-    for record in records:
-        ids.setdefault(record.key, []).append(dict(record.headers)["event_id"] or b"")
-    assert ids == {f"s{key}".encode(): [f"{n:06}".encode() for n in range(key, 5_000, 9)] for key in range(9)}
+    for producer, records in zip(producers, stored, strict=False):
+        assert producer.counters == Counters(sent=5_000, delivered=5_000, failed=0, queued=0, refused=0)
+        ids: dict[bytes | None, list[bytes]] = {}
+        for record in records:
+            ids.setdefault(record.key, []).append(dict(record.headers)["event_id"] or b"")
+        assert ids == {f"s{key}".encode(): [f"{n:06}".encode() for n in range(key, 5_000, 9)] for key in range(9)}

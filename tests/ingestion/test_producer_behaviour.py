@@ -187,3 +187,11 @@ def test_a_record_larger_than_the_broker_takes_fails_alone(platform: Any, call_c
         with pytest.raises(RecordTooLargeError, match="a record of 2000107 bytes is too large for the broker"):
             large.result(timeout_seconds=30)
         assert small.result(timeout_seconds=30).offset == 0
+
+
+def test_an_empty_key_has_its_partition_too(platform: Any, call_contract: Contract) -> None:
+    platform.create_topic("call", partitions=5)
+    with platform.producer(call_contract) as producer:
+        report = producer.send("call", call(""), timestamp_ms=NOW_MS).result(timeout_seconds=30)
+    (record,) = platform.records("call")
+    assert (record.key, record.partition) == (b"", report.partition) == (b"", partition_of(b"", 5))
