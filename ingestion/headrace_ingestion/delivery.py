@@ -18,6 +18,7 @@ class Counters(NamedTuple):
         failed: Those that were given up, each with an error in its delivery.
         queued: Those that have no answer yet: sent = delivered + failed + queued.
         refused: Events that `send` refused because they break their contract; not among the sent.
+        dropped: Those of the failed that made place for newer ones (`when_full="drop_oldest"`).
     """
 
     sent: int
@@ -25,6 +26,7 @@ class Counters(NamedTuple):
     failed: int
     queued: int
     refused: int
+    dropped: int = 0
 
 
 class FlushResult(NamedTuple):

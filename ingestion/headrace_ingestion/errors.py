@@ -7,6 +7,7 @@ HeadraceError
 ├── EventError                  an event breaks its contract
 ├── DeliveryError               an event was accepted and could not be delivered
 │   ├── QueueFullError          (retryable) the bounded queue stayed full
+│   │   └── EventDroppedError   the event made place for a newer one
 │   ├── BrokerUnavailableError  (retryable) no broker acknowledged in time
 │   ├── UnknownTopicError       the broker has no such topic
 │   ├── RecordTooLargeError     the broker takes no record of this size
@@ -144,6 +145,10 @@ class DeliveryError(HeadraceError):
 
 class QueueFullError(DeliveryError, RetryableError):
     """The bounded queue of the producer was full, for as long as its policy waits."""
+
+
+class EventDroppedError(QueueFullError):
+    """The event was taken, waited for a broker, and made place for a newer one; it was not written."""
 
 
 class BrokerUnavailableError(DeliveryError, RetryableError):

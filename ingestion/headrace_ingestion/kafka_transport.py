@@ -88,6 +88,8 @@ class KafkaTransport:
             if isinstance(error, OSError):
                 raise broker_unavailable(self.place, str(error)) from error
             raise delivery_error(error, self.place) from error
+        # At exit the client would close itself first, at once, under the feet of a producer that flushes.
+        self._producer._unregister_cleanup()
 
     def ready(self, topic: str) -> bool:
         """Return whether the partitions of the topic are known; then the client takes its records without waiting."""

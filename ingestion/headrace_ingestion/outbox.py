@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 
 from headrace_ingestion.delivery import Counters, Delivery, FlushResult
-from headrace_ingestion.errors import DeliveryError
+from headrace_ingestion.errors import DeliveryError, EventDroppedError
 from headrace_ingestion.transport import DeliveryReport
 
 logger = logging.getLogger(__name__)
@@ -27,10 +27,24 @@ class Put(Enum):
 class Outbox:
     """Holds at most `max_events` deliveries without an answer, handed over to the client or not."""
 
-    def __init__(self, max_events: int, on_delivery: Callable[[Delivery], None] | None = None) -> None:
-        """Make an empty one that calls `on_delivery` for each answer, from the thread that brings it."""
+    def __init__(
+        self,
+        max_events: int,
+        on_delivery: Callable[[Delivery], None] | None = None,
+        *,
+        client_max_events: int | None = None,
+    ) -> None:
+        """Make an empty one.
+
+        Args:
+            max_events: Most deliveries without an answer.
+            on_delivery: Called for each answer, from the thread that brings it.
+            client_max_events: Most of them that are handed over at a time; all by default. What waits here can still be
+                dropped, what the client has cannot.
+        """
         lock = threading.Lock()
         self._max_events = max_events
+        self._client_max_events = client_max_events or max_events
         # Who found it full waits until an eighth is free: waking for every single place would cost a change of threads
         # per event.
         self._low_water = max_events - max(1, max_events // 8)
@@ -46,7 +60,8 @@ class Outbox:
         self._blocked = 0
         self._clear = False
         self._closing = False
-        self._sent = self._delivered = self._failed = 0
+        self._starved = False
+        self._sent = self._delivered = self._failed = self._dropped = 0
 
     def put(self, delivery: Delivery, block_seconds: float, ready: bool) -> Put:
         """Add a delivery, waiting for space that long.
@@ -64,10 +79,19 @@ class Outbox:
                 return Put.CLOSED
             self._pending[delivery] = None
             self._sent += 1
-            if ready and self._clear:
+            if ready and self._clear and self._client_room() >= 0:
                 return Put.YOURS
             self._queue(delivery)
             return Put.QUEUED
+
+    def _client_room(self) -> int:
+        """Return how many more deliveries the client may have."""
+        return self._client_max_events - (len(self._pending) - len(self._waiting))
+
+    def take_oldest(self) -> Delivery | None:
+        """Take out and return the delivery that has waited longest, or None when the client has them all."""
+        with self._lock:
+            return self._waiting.popleft() if self._waiting else None
 
     def queue(self, delivery: Delivery) -> None:
         """Let the sender hand over a delivery that its caller could not."""
@@ -77,7 +101,9 @@ class Outbox:
     def _queue(self, delivery: Delivery) -> None:
         self._waiting.append(delivery)
         self._clear = False
-        self._work.notify()
+        # A sender that waits for answers of the client is woken by those.
+        if not self._starved:
+            self._work.notify()
 
     def _wait_for_space(self, block_seconds: float) -> bool:
         if block_seconds <= 0:
@@ -90,17 +116,21 @@ class Outbox:
             self._blocked -= 1
 
     def take(self, timeout_seconds: float, *, clear: bool) -> list[Delivery]:
-        """Return all deliveries that wait to be handed over, in order; waits that long for the first.
+        """Return the deliveries that wait and that the client may have, in order; waits that long for the first.
 
         Args:
             timeout_seconds: Longest wait.
             clear: Nothing taken before is left: while nothing waits, callers may hand over by themselves.
         """
         with self._lock:
-            if not self._waiting and not self._closing:
-                self._clear = clear
+            if (not self._waiting or self._client_room() <= 0) and not self._closing:
+                self._clear = clear and not self._waiting
+                self._starved = bool(self._waiting)
                 self._work.wait(timeout_seconds)
-                self._clear = False
+                self._clear = self._starved = False
+            room = self._client_room()
+            if len(self._waiting) > room:
+                return [self._waiting.popleft() for _ in range(room)]
             taken = list(self._waiting)
             self._waiting.clear()
             return taken
@@ -142,6 +172,9 @@ class Outbox:
             self._delivered += 1
         else:
             self._failed += 1
+            self._dropped += isinstance(delivery.error, EventDroppedError)
+        if self._starved and self._client_room() > self._client_max_events // 2:
+            self._work.notify()
         if self._blocked and len(self._pending) <= self._low_water:
             self._space.notify_all()
         if self._watchers:
@@ -188,7 +221,7 @@ class Outbox:
     def counters(self, refused: int) -> Counters:
         """Return a consistent snapshot."""
         with self._lock:
-            return Counters(self._sent, self._delivered, self._failed, len(self._pending), refused)
+            return Counters(self._sent, self._delivered, self._failed, len(self._pending), refused, self._dropped)
 
     def expire(self, is_over: Callable[[Delivery], bool]) -> list[Delivery]:
         """Take out and return the oldest of those that wait, as long as `is_over` says so."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -20,6 +21,7 @@ from headrace_ingestion.errors import (
     BrokerUnavailableError,
     DeclarationError,
     DeliveryError,
+    EventDroppedError,
     EventError,
     ProducerClosedError,
     QueueFullError,
@@ -41,7 +43,10 @@ logger = logging.getLogger(__name__)
 
 _DEFAULTS = {"queue_max_events": 10_000, "delivery_timeout_seconds": 120}
 
-WhenFull = Literal["block", "raise"]
+WhenFull = Literal["block", "drop_oldest", "raise"]
+
+EXIT_SECONDS = 10.0
+"""Longest wait for answers when the interpreter exits with a producer that was not closed."""
 
 
 class Producer:
@@ -51,6 +56,7 @@ class Producer:
     takes the event at once; otherwise the event waits in a bounded queue, up to the delivery timeout, for an own thread
     to hand it over.
     After a fork, the child makes a producer of its own: the parent's raises `ProducerClosedError` there.
+    A producer that was not closed is closed when the interpreter exits, which then waits up to 10 seconds for answers.
     """
 
     def __init__(
@@ -75,6 +81,8 @@ class Producer:
                 environment.
             queue_max_events: Most events without an answer, whether waiting here or with the client.
             when_full: `block` waits for space up to `block_seconds`, `raise` does not wait; then `QueueFullError`.
+                `drop_oldest` takes the event, and the one that has waited longest for a broker fails with
+                `EventDroppedError`; the client then has at most half of the queue, for what it has cannot be dropped.
             block_seconds: Longest wait for space.
             delivery_timeout_seconds: An event that waits this long for a broker, or has been with the client this long
                 without an answer, fails with `BrokerUnavailableError`.
@@ -89,6 +97,12 @@ class Producer:
                 is not positive.
         """
         _positive(queue_max_events=queue_max_events, delivery_timeout_seconds=delivery_timeout_seconds)
+        if when_full == "drop_oldest" and queue_max_events < 2:
+            raise SettingsError(
+                "queue_max_events is 1, and when_full is 'drop_oldest'",
+                {"expected": "at least 2: one with the client, one that can be dropped"},
+                "queue_max_events=10000",
+            )
         prefix = ""
         if transport is None:
             connection = connection or KafkaConnection.from_environment()
@@ -102,7 +116,9 @@ class Producer:
         self._block_seconds = block_seconds if when_full == "block" else 0.0
         self._queue_max_events = queue_max_events
         self._transport = transport
-        self._outbox = Outbox(queue_max_events, on_delivery)
+        self._drops_oldest = when_full == "drop_oldest"
+        client_max = queue_max_events // 2 if self._drops_oldest else None
+        self._outbox = Outbox(queue_max_events, on_delivery, client_max_events=client_max)
         self._sender = Sender(self._outbox, transport, self._clock, delivery_timeout_seconds)
         self._close_seconds = delivery_timeout_seconds
         self._refused = 0
@@ -110,6 +126,7 @@ class Producer:
         self._closed = False
         self._process = os.getpid()
         self._sender.start()
+        atexit.register(self._close_at_exit)
 
     def send(
         self,
@@ -171,6 +188,9 @@ class Producer:
         record = OutgoingRecord(event.topic, encoded.key, encoded.value, headers, now_ms)
         delivery = Delivery(event_id, record, self._clock.monotonic_seconds(), self._outbox.wait)
         put = self._outbox.put(delivery, self._block_seconds, self._transport.ready(event.topic))
+        while put is Put.FULL and self._drops_oldest:
+            self._drop_oldest()
+            put = self._outbox.put(delivery, 0.0, ready=False)
         if put is Put.YOURS:
             self._hand_over(delivery)
         elif put is Put.FULL:
@@ -178,6 +198,17 @@ class Producer:
         elif put is Put.CLOSED:
             raise self._unusable()
         return delivery
+
+    def _drop_oldest(self) -> None:
+        oldest = self._outbox.take_oldest()
+        if oldest is not None:
+            error = EventDroppedError(
+                f"event {oldest.event_id} was dropped for a newer one: "
+                "the queue is full and when_full is 'drop_oldest'",
+                {"queue": f"{self._queue_max_events} events without an answer", "broker": self._transport.place},
+                "headrace status, or a larger queue_max_events",
+            )
+            self._outbox.settle(oldest, error)
 
     def _hand_over(self, delivery: Delivery) -> None:
         try:
@@ -212,11 +243,15 @@ class Producer:
         if self._closed or self._process != os.getpid():
             return FlushResult(0, 0, 0)
         self._closed = True
+        atexit.unregister(self._close_at_exit)
         result = self._outbox.flush(self._close_seconds if timeout_seconds is None else timeout_seconds)
         self._sender.stop(0.0 if result.pending else 5.0)
         if result.failed or result.pending:
             logger.error("%d events were not delivered to %s", result.failed + result.pending, self._transport.place)
         return result
+
+    def _close_at_exit(self) -> None:
+        self.close(min(EXIT_SECONDS, self._close_seconds))
 
     def __enter__(self) -> Producer:
         """Return the producer."""

@@ -1,8 +1,6 @@
 """The producer when things go wrong, on the fake broker, whose faults are switched and whose clock stands still."""
 
 import logging
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -330,57 +328,3 @@ def test_a_producer_without_contracts_or_with_a_wrong_limit_is_refused(
         Producer([], transport=fake.transport())
     with pytest.raises(DeclarationError, match="there is no contract"):
         Producer(tmp_path, transport=fake.transport())
-
-
-FORKED = """
-import os
-from headrace_ingestion import Contract, Producer, ProducerClosedError
-from headrace_ingestion.testing import FakeBroker
-
-contract = Contract.model_validate({"name": "call", "version": 1, "key": "who", "time": "at",
-    "fields": {"who": {"type": "string"}, "at": {"type": "timestamp"}}})
-broker = FakeBroker()
-broker.create_topic("events.call")
-with Producer(contract, transport=broker.transport()) as producer:
-    child = os.fork()
-    if child == 0:
-        try:
-            producer.send("call", {"who": "s1", "at": "2026-01-01T00:00:00Z"})
-        except ProducerClosedError as error:
-            os._exit(7 if "forked from" in str(error) else 8)
-        os._exit(9)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    producer.send("call", {"who": "s1", "at": "2026-01-01T00:00:00Z"})
-assert len(broker.records("events.call")) == 1
-"""
-
-
-def test_a_forked_child_is_told_to_make_its_own_producer() -> None:
-    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], check=True, timeout=60)
-
-
-FORKED_CONFLUENT = """
-import os, sys
-from headrace_ingestion import Contract, KafkaConnection, Producer
-
-contract = Contract.model_validate({"name": "call", "version": 1, "key": "who", "time": "at",
-    "fields": {"who": {"type": "string"}, "at": {"type": "timestamp"}}})
-connection = KafkaConnection(bootstrap_servers=sys.argv[1], topic_prefix=sys.argv[2], transport="confluent")
-event = {"who": "s1", "at": "2026-01-01T00:00:00Z"}
-with Producer(contract, connection) as producer:
-    producer.send("call", event).result(timeout_seconds=30)
-    child = os.fork()
-    if child == 0:
-        # Ends as a process usually does: what it inherited is taken apart, without the threads that are not there.
-        del producer
-        sys.exit(7)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    assert producer.send("call", event).result(timeout_seconds=30).offset == 1
-"""
-
-
-def test_a_forked_child_ends_although_the_client_in_c_has_no_threads_there(broker: Any) -> None:
-    prefix = f"{broker.fresh_topic('fork')}."
-    broker.create_topic(f"{prefix}events.call")
-    command = [sys.executable, "-W", "ignore", "-c", FORKED_CONFLUENT, broker.bootstrap_servers, prefix]
-    subprocess.run(command, check=True, timeout=60)
