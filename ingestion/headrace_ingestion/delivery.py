@@ -19,6 +19,10 @@ class Counters(NamedTuple):
         queued: Those that have no answer yet: sent = delivered + failed + queued.
         refused: Events that `send` refused because they break their contract; not among the sent.
         dropped: Those of the failed that made place for newer ones (`when_full="drop_oldest"`).
+        spilled: Events that went to the spill folder instead: sent = delivered + failed + queued + spilled, where
+            failed and queued also count events that came back from there.
+        replayed: Events of the spill folder that the broker acknowledged, also those of earlier processes; not among
+            the delivered.
     """
 
     sent: int
@@ -27,6 +31,8 @@ class Counters(NamedTuple):
     queued: int
     refused: int
     dropped: int = 0
+    spilled: int = 0
+    replayed: int = 0
 
 
 class FlushResult(NamedTuple):
@@ -36,17 +42,19 @@ class FlushResult(NamedTuple):
         delivered: Acknowledged by the broker.
         failed: Given up, each with an error in its delivery.
         pending: Still without an answer: the timeout came first.
+        spilled: All that stands in the spill folder now, to be sent by this process or the next.
     """
 
     delivered: int
     failed: int
     pending: int
+    spilled: int = 0
 
 
 class Delivery:
     """The outcome of one event, now or later."""
 
-    __slots__ = ("_wait", "error", "event_id", "record", "report", "sent_at_seconds")
+    __slots__ = ("_wait", "error", "event_id", "record", "report", "sent_at_seconds", "spool_number")
 
     def __init__(
         self,
@@ -54,14 +62,16 @@ class Delivery:
         record: OutgoingRecord,
         sent_at_seconds: float,
         wait: Callable[[Delivery, float | None], bool],
+        spool_number: int | None = None,
     ) -> None:
-        """Hold an event that has no answer yet; made by the producer."""
+        """Hold an event that has no answer yet; made by the producer, with its number when it comes from the disk."""
         self.event_id = event_id
         self.record = record
         self.sent_at_seconds = sent_at_seconds
         self.report: DeliveryReport | None = None
         self.error: DeliveryError | None = None
         self._wait = wait
+        self.spool_number = spool_number
 
     @property
     def done(self) -> bool:

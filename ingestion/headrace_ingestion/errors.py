@@ -8,6 +8,7 @@ HeadraceError
 ├── DeliveryError               an event was accepted and could not be delivered
 │   ├── QueueFullError          (retryable) the bounded queue stayed full
 │   │   └── EventDroppedError   the event made place for a newer one
+│   ├── EventSpilledError       the event stands on disk and is sent later
 │   ├── BrokerUnavailableError  (retryable) no broker acknowledged in time
 │   ├── UnknownTopicError       the broker has no such topic
 │   ├── RecordTooLargeError     the broker takes no record of this size
@@ -149,6 +150,10 @@ class QueueFullError(DeliveryError, RetryableError):
 
 class EventDroppedError(QueueFullError):
     """The event was taken, waited for a broker, and made place for a newer one; it was not written."""
+
+
+class EventSpilledError(DeliveryError):
+    """The event found no broker and stands in the spill folder, from where it is sent when one answers."""
 
 
 class BrokerUnavailableError(DeliveryError, RetryableError):

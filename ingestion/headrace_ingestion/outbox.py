@@ -7,9 +7,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum
+from typing import TypeAlias
 
 from headrace_ingestion.delivery import Counters, Delivery, FlushResult
-from headrace_ingestion.errors import DeliveryError, EventDroppedError
+from headrace_ingestion.errors import DeliveryError, EventDroppedError, EventSpilledError
 from headrace_ingestion.transport import DeliveryReport
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,11 @@ class Put(Enum):
     YOURS = "the caller hands it over, now"
     FULL = "there was no space"
     CLOSED = "the outbox takes no more"
+    SPILLED = "it went to the disk"
+
+
+OnSettled: TypeAlias = Callable[[Delivery, "DeliveryReport | DeliveryError"], "DeliveryReport | DeliveryError"]
+"""Called with each answer before it counts; what it returns does."""
 
 
 class Outbox:
@@ -61,6 +67,7 @@ class Outbox:
         self._clear = False
         self._closing = False
         self._starved = False
+        self.on_settled: OnSettled | None = None
         self._sent = self._delivered = self._failed = self._dropped = 0
 
     def put(self, delivery: Delivery, block_seconds: float, ready: bool) -> Put:
@@ -87,6 +94,42 @@ class Outbox:
     def _client_room(self) -> int:
         """Return how many more deliveries the client may have."""
         return self._client_max_events - (len(self._pending) - len(self._waiting))
+
+    def put_again(self, delivery: Delivery) -> None:
+        """Add a delivery that comes from the disk; it was counted when it was sent."""
+        with self._lock:
+            self._pending[delivery] = None
+            self._queue(delivery)
+
+    def room_behind_nothing(self) -> int:
+        """Return how many deliveries have space, or 0 as long as one waits to be handed over."""
+        with self._lock:
+            return 0 if self._waiting else self._max_events - len(self._pending)
+
+    def await_space(self, seconds: float) -> None:
+        """Wait for space that long."""
+        with self._lock:
+            if len(self._pending) >= self._max_events:
+                self._wait_for_space(seconds)
+
+    def take_waiting(self) -> list[Delivery]:
+        """Take out and return all that wait to be handed over."""
+        with self._lock:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            return waiting
+
+    def wake(self) -> None:
+        """Let the sender look around."""
+        with self._lock:
+            self._work.notify()
+
+    def answer_outside(self, delivery: Delivery, error: DeliveryError) -> None:
+        """Answer a delivery that never was in the outbox, and count it as sent."""
+        with self._lock:
+            self._sent += 1
+            self._pending[delivery] = None
+        self._answer(delivery, error)
 
     def take_oldest(self) -> Delivery | None:
         """Take out and return the delivery that has waited longest, or None when the client has them all."""
@@ -148,6 +191,11 @@ class Outbox:
 
     def settle(self, delivery: Delivery, result: DeliveryReport | DeliveryError) -> None:
         """Answer a delivery, and tell the callback before any flush sees it; does nothing when it has its answer."""
+        if self.on_settled is not None and not delivery.done:
+            result = self.on_settled(delivery, result)
+        self._answer(delivery, result)
+
+    def _answer(self, delivery: Delivery, result: DeliveryReport | DeliveryError) -> None:
         with self._lock:
             if delivery.done:
                 return
@@ -155,7 +203,9 @@ class Outbox:
                 delivery.error = result
             else:
                 delivery.report = result
-            if self._on_delivery is None:
+            # Of an event that stays on the disk, the callback was told when it went there.
+            stays = delivery.spool_number is not None and isinstance(result, EventSpilledError)
+            if self._on_delivery is None or stays:
                 self._count(delivery)
                 return
         try:
@@ -169,8 +219,8 @@ class Outbox:
     def _count(self, delivery: Delivery) -> None:
         del self._pending[delivery]
         if delivery.error is None:
-            self._delivered += 1
-        else:
+            self._delivered += delivery.spool_number is None
+        elif not isinstance(delivery.error, EventSpilledError):
             self._failed += 1
             self._dropped += isinstance(delivery.error, EventDroppedError)
         if self._starved and self._client_room() > self._client_max_events // 2:
@@ -187,7 +237,8 @@ class Outbox:
             self._watch(lambda: all(delivery not in self._pending for delivery in reversed(mine)), timeout_seconds)
             answered = [delivery for delivery in mine if delivery not in self._pending]
             delivered = sum(delivery.report is not None for delivery in answered)
-            return FlushResult(delivered, len(answered) - delivered, len(mine) - len(answered))
+            spilled = sum(isinstance(delivery.error, EventSpilledError) for delivery in answered)
+            return FlushResult(delivered, len(answered) - delivered - spilled, len(mine) - len(answered))
 
     def wait(self, delivery: Delivery, timeout_seconds: float | None) -> bool:
         """Wait for the answer of one delivery; return whether it is there."""

@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -36,12 +37,14 @@ from headrace_ingestion.outbox import Outbox, Put
 from headrace_ingestion.records import Encoded
 from headrace_ingestion.sender import Sender
 from headrace_ingestion.settings import KafkaConnection
+from headrace_ingestion.spill import Refused, Spill
+from headrace_ingestion.spool import Spool
 from headrace_ingestion.transport import OutgoingRecord, Transport
 from headrace_ingestion.transports import make_transport
 
 logger = logging.getLogger(__name__)
 
-_DEFAULTS = {"queue_max_events": 10_000, "delivery_timeout_seconds": 120}
+_DEFAULTS = {"queue_max_events": 10_000, "delivery_timeout_seconds": 120, "spill_max_bytes": 1 << 30}
 
 WhenFull = Literal["block", "drop_oldest", "raise"]
 
@@ -69,6 +72,10 @@ class Producer:
         block_seconds: float = 60.0,
         delivery_timeout_seconds: float = 120.0,
         on_delivery: Callable[[Delivery], None] | None = None,
+        spill_folder: Path | None = None,
+        spill_max_bytes: int = 1 << 30,
+        spill_after_seconds: float = 1.0,
+        spill_fsync: bool = False,
         clock: Clock | None = None,
         ids: Callable[[], str] | None = None,
         transport: Transport | None = None,
@@ -87,6 +94,12 @@ class Producer:
             delivery_timeout_seconds: An event that waits this long for a broker, or has been with the client this long
                 without an answer, fails with `BrokerUnavailableError`.
             on_delivery: Called once per event with its delivery, from an inner thread; must be quick, must not send.
+                An event that was spilled has a second delivery, when it is sent from the disk.
+            spill_folder: Where events go that find no broker and no space; they are sent in order when one answers, by
+                this process or the next. One producer a folder.
+            spill_max_bytes: Most that stands there; then `when_full` says what happens.
+            spill_after_seconds: How long the queue must have been full.
+            spill_fsync: Each event is on the disk before `send` returns, for the case of a loss of power.
             clock: Source of timestamps and deadlines.
             ids: Source of event ids; UUIDv7 by default.
             transport: Carries the records instead of Kafka; see `headrace_ingestion.testing`.
@@ -119,7 +132,13 @@ class Producer:
         self._drops_oldest = when_full == "drop_oldest"
         client_max = queue_max_events // 2 if self._drops_oldest else None
         self._outbox = Outbox(queue_max_events, on_delivery, client_max_events=client_max)
-        self._sender = Sender(self._outbox, transport, self._clock, delivery_timeout_seconds)
+        self._spill: Spill | None = None
+        if spill_folder is not None:
+            _spills(self._drops_oldest, spill_max_bytes)
+            spool = Spool(spill_folder, spill_max_bytes, fsync=spill_fsync)
+            self._spill = Spill(spool, self._outbox, spill_after_seconds)
+            self._outbox.on_settled = self._spill.settled
+        self._sender = Sender(self._outbox, transport, self._clock, delivery_timeout_seconds, self._spill)
         self._close_seconds = delivery_timeout_seconds
         self._refused = 0
         self._refused_lock = threading.Lock()
@@ -187,7 +206,10 @@ class Producer:
         headers = [(EVENT_ID, event_id.encode()), event.header, (TRACEPARENT, trace.encode())]
         record = OutgoingRecord(event.topic, encoded.key, encoded.value, headers, now_ms)
         delivery = Delivery(event_id, record, self._clock.monotonic_seconds(), self._outbox.wait)
-        put = self._outbox.put(delivery, self._block_seconds, self._transport.ready(event.topic))
+        ready = self._transport.ready(event.topic)
+        if self._spill is not None:
+            return self._put_or_spill(self._spill, event, delivery, ready)
+        put = self._outbox.put(delivery, self._block_seconds, ready)
         while put is Put.FULL and self._drops_oldest:
             self._drop_oldest()
             put = self._outbox.put(delivery, 0.0, ready=False)
@@ -197,6 +219,16 @@ class Producer:
             raise self._queue_full(event)
         elif put is Put.CLOSED:
             raise self._unusable()
+        return delivery
+
+    def _put_or_spill(self, spill: Spill, event: _Event, delivery: Delivery, ready: bool) -> Delivery:
+        put = spill.put(delivery, self._block_seconds, ready)
+        if put is Put.YOURS:
+            self._hand_over(delivery)
+        elif put is Put.CLOSED:
+            raise self._unusable()
+        elif isinstance(put, Refused):
+            raise self._queue_full(event, put.answer)
         return delivery
 
     def _drop_oldest(self) -> None:
@@ -225,14 +257,24 @@ class Producer:
     def flush(self, timeout_seconds: float | None = None) -> FlushResult:
         """Wait until every event sent so far has its answer, or the time is over, and say what became of them.
 
-        A flush that returns says nothing of success: look at `failed`, and at each delivery.
+        It also waits for what stands in the spill folder. A flush that returns says nothing of success: look at
+        `failed`, and at each delivery.
         """
-        return self._outbox.flush(timeout_seconds)
+        began = time.monotonic()
+        result = self._outbox.flush(timeout_seconds)
+        if self._spill is None:
+            return result
+        if timeout_seconds is not None:
+            timeout_seconds = max(0.0, timeout_seconds - (time.monotonic() - began))
+        return result._replace(spilled=self._spill.await_empty(timeout_seconds))
 
     @property
     def counters(self) -> Counters:
         """What the producer has done so far, as a consistent snapshot."""
-        return self._outbox.counters(self._refused)
+        counters = self._outbox.counters(self._refused)
+        if self._spill is None:
+            return counters
+        return counters._replace(spilled=self._spill.spilled, replayed=self._spill.replayed)
 
     def close(self, timeout_seconds: float | None = None) -> FlushResult:
         """Flush, then end the producer; events without an answer by then fail with `ProducerClosedError`.
@@ -244,10 +286,13 @@ class Producer:
             return FlushResult(0, 0, 0)
         self._closed = True
         atexit.unregister(self._close_at_exit)
-        result = self._outbox.flush(self._close_seconds if timeout_seconds is None else timeout_seconds)
+        result = self.flush(self._close_seconds if timeout_seconds is None else timeout_seconds)
         self._sender.stop(0.0 if result.pending else 5.0)
-        if result.failed or result.pending:
-            logger.error("%d events were not delivered to %s", result.failed + result.pending, self._transport.place)
+        lost = result.failed + (result.pending if self._spill is None else 0)
+        if lost:
+            logger.error("%d events were not delivered to %s", lost, self._transport.place)
+        if self._spill is not None and self._spill.records:
+            logger.warning("%d events stand on disk for the next producer of that folder", self._spill.records)
         return result
 
     def _close_at_exit(self) -> None:
@@ -271,11 +316,15 @@ class Producer:
             closest(event, self._events) or "headrace events check",
         )
 
-    def _queue_full(self, event: _Event) -> QueueFullError:
+    def _queue_full(self, event: _Event, disk: str = "") -> QueueFullError:
         waited = f"for {self._block_seconds:g} s" if self._block_seconds > 0 else "and when_full is 'raise'"
         return QueueFullError(
             f"event {event.contract.name!r} was not taken: the queue is full {waited}",
-            {"queue": f"{self._queue_max_events} events without an answer", "broker": self._transport.place},
+            {
+                "queue": f"{self._queue_max_events} events without an answer",
+                "broker": self._transport.place,
+                "spill folder": disk,
+            },
             "headrace status, a larger queue_max_events, or send later",
         )
 
@@ -322,6 +371,16 @@ def _by_name(contracts: Contract | Iterable[Contract] | Path) -> dict[str, Contr
         where = f" in {contracts}" if isinstance(contracts, Path) else ""
         raise DeclarationError(f"there is no contract{where}", {"expected": "at least one *.yaml"}, "events/call.yaml")
     return found
+
+
+def _spills(drops_oldest: bool, max_bytes: int) -> None:
+    _positive(spill_max_bytes=max_bytes)
+    if drops_oldest:
+        raise SettingsError(
+            "when_full is 'drop_oldest', and there is a spill folder",
+            {"expected": "one of the two: an event is dropped, or kept on disk"},
+            "when_full='block'",
+        )
 
 
 def _positive(**limits: float) -> None:

@@ -16,6 +16,7 @@ from headrace_ingestion.errors import (
     UnknownTopicError,
 )
 from headrace_ingestion.outbox import Outbox
+from headrace_ingestion.spill import Spill
 from headrace_ingestion.transport import Transport
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ RETRY_SECONDS = 0.25
 IDLE_SECONDS = 60.0
 """Longest sleep of the thread when nothing waits; it is woken when something does."""
 
+REPLAY_WAIT_SECONDS = 0.02
+"""Pause between two looks at the disk while the queue has no space for what is there."""
+
 TOPIC_WAIT_SECONDS = 5.0
 """How long a missing topic may take to appear: a topic just made is not known to every broker at once."""
 
@@ -33,8 +37,16 @@ TOPIC_WAIT_SECONDS = 5.0
 class Sender:
     """Moves deliveries from the outbox to the transport, in order, and gives up those that waited too long."""
 
-    def __init__(self, outbox: Outbox, transport: Transport, clock: Clock, delivery_timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        transport: Transport,
+        clock: Clock,
+        delivery_timeout_seconds: float,
+        spill: Spill | None = None,
+    ) -> None:
         """Make a sender; `start` starts its thread."""
+        self._spill = spill
         self._outbox = outbox
         self._transport = transport
         self._clock = clock
@@ -63,6 +75,8 @@ class Sender:
                 if connected:
                     self._retry_parked()
                     wait_seconds = RETRY_SECONDS if self._parked else IDLE_SECONDS
+                    if self._spill is not None and self._spill.replay(self._clock.monotonic_seconds()):
+                        wait_seconds = REPLAY_WAIT_SECONDS
                     self._hand_over(self._outbox.take(wait_seconds, clear=not self._parked))
         finally:
             # Also when the thread dies of an error that nobody foresaw: no event may wait for an answer for ever.
@@ -70,6 +84,8 @@ class Sender:
             self._transport.close(self._close_seconds)
             for delivery in self._outbox.pending():
                 self._outbox.settle(delivery, _closed(delivery))
+            if self._spill is not None:
+                self._spill.close()
 
     def _connect(self) -> bool:
         try:
@@ -126,6 +142,9 @@ class Sender:
                 self._parked[topic] = waiting
 
     def _expire(self, error: BrokerUnavailableError) -> None:
+        if self._spill is not None:
+            self._spill.expire(self._is_over, error)
+            return
         for delivery in self._outbox.expire(self._is_over):
             self._outbox.settle(delivery, error)
 

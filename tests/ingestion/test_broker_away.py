@@ -60,15 +60,30 @@ def test_events_sent_before_the_broker_is_up_are_delivered_when_it_is(
 ) -> None:
     port = free_port()
     connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{port}")
-    producer = Producer(call_contract, connection)
-    for number in range(100):
-        producer.send("call", {**CALL, "started_at": datetime.now(timezone.utc)}, event_id=str(number))
+    # One keeps them in memory; the other two, one a client library, have space for ten and a folder.
+    connections = {
+        Producer(call_contract, connection): connection,
+        **{
+            Producer(
+                call_contract, spilling, queue_max_events=10, spill_after_seconds=0.01, spill_folder=tmp_path / name
+            ): spilling
+            for name in ("kafka-python", "confluent")
+            if (spilling := connection.model_copy(update={"topic_prefix": f"{name}.", "transport": name}))
+        },
+    }
+    for producer in connections:
+        for number in range(100):
+            producer.send("call", {**CALL, "started_at": datetime.now(timezone.utc)}, event_id=str(number))
     with local_broker(tmp_path, port=port):
-        ensure_topics(connection, {"events.call": TopicSpec(partitions=1)})
-        # Closed while the broker is there: one that cannot say goodbye leaves its sockets to the garbage collector.
-        assert producer.close(timeout_seconds=60).delivered == 100
-        ids = [dict(record.headers)["event_id"] for record in read_all(connection, "events.call")]
-    assert ids == [str(number).encode() for number in range(100)]
+        topics = [f"{used.topic_prefix}events.call" for used in connections.values()]
+        ensure_topics(connection, dict.fromkeys(topics, TopicSpec(partitions=1)))
+        for producer in connections:
+            # Closed while the broker is there: one that cannot say goodbye leaves its sockets to the garbage collector.
+            producer.close(timeout_seconds=60)
+            assert producer.counters.delivered + producer.counters.replayed == 100
+        for topic in topics:
+            ids = [dict(record.headers)["event_id"] for record in read_all(connection, topic)]
+            assert ids == [str(number).encode() for number in range(100)]
 
 
 # kafka-python drops the socket of each refused connection without closing it.
