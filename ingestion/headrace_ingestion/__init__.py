@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headrace_ingestion.async_producer import AsyncDelivery, AsyncProducer
     from headrace_ingestion.codec import compile_encoder, compile_parser
     from headrace_ingestion.contract import Contract, Field, load_contracts
     from headrace_ingestion.delivery import Counters, Delivery, FlushResult
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         UnknownTopicError,
     )
     from headrace_ingestion.ids import EventIds
+    from headrace_ingestion.metrics import prometheus_text
     from headrace_ingestion.producer import Producer
     from headrace_ingestion.records import Encoded, Parsed, Record, Refused, StoredRecord
     from headrace_ingestion.settings import KafkaConnection
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AccessDeniedError": "errors",
+    "AsyncDelivery": "async_producer",
+    "AsyncProducer": "async_producer",
     "BrokerRefusedError": "errors",
     "BrokerUnavailableError": "errors",
     "Contract": "contract",
@@ -77,10 +81,13 @@ _HOMES = {
     "format_duration": "durations",
     "load_contracts": "contract",
     "parse_duration": "durations",
+    "prometheus_text": "metrics",
 }
 
 __all__ = [
     "AccessDeniedError",
+    "AsyncDelivery",
+    "AsyncProducer",
     "BrokerRefusedError",
     "BrokerUnavailableError",
     "Contract",
@@ -118,6 +125,7 @@ __all__ = [
     "format_duration",
     "load_contracts",
     "parse_duration",
+    "prometheus_text",
 ]
 
 

@@ -269,6 +269,11 @@ class Outbox:
         """Whether `close` was called."""
         return self._closing
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no space."""
+        return len(self._pending) >= self._max_events
+
     def counters(self, refused: int) -> Counters:
         """Return a consistent snapshot."""
         with self._lock:

@@ -14,13 +14,11 @@ from types import TracebackType
 from typing import Literal
 
 from headrace_ingestion.clock import Clock, SystemClock
-from headrace_ingestion.codec import compile_encoder, from_the_future, wrong_event_id, wrong_trace
-from headrace_ingestion.contract import Contract, index_contracts, load_contracts
+from headrace_ingestion.codec import from_the_future, wrong_event_id, wrong_trace
+from headrace_ingestion.contract import Contract
 from headrace_ingestion.delivery import Counters, Delivery, FlushResult
-from headrace_ingestion.durations import duration_ms
 from headrace_ingestion.errors import (
     BrokerUnavailableError,
-    DeclarationError,
     DeliveryError,
     EventDroppedError,
     EventError,
@@ -31,20 +29,28 @@ from headrace_ingestion.errors import (
     UnknownTopicError,
     closest,
 )
-from headrace_ingestion.headers import CONTRACT, EVENT_ID, TRACEPARENT, is_event_id, is_traceparent
+from headrace_ingestion.headers import EVENT_ID, TRACEPARENT, is_event_id, is_traceparent
 from headrace_ingestion.ids import EventIds, new_traceparent, traceparent_of
+from headrace_ingestion.known_events import KnownEvent, known_events
+from headrace_ingestion.metrics import MetricsReporter
 from headrace_ingestion.outbox import Outbox, Put
 from headrace_ingestion.records import Encoded
 from headrace_ingestion.sender import Sender
 from headrace_ingestion.settings import KafkaConnection
 from headrace_ingestion.spill import Refused, Spill
 from headrace_ingestion.spool import Spool
+from headrace_ingestion.tracing import current_traceparent
 from headrace_ingestion.transport import OutgoingRecord, Transport
 from headrace_ingestion.transports import make_transport
 
 logger = logging.getLogger(__name__)
 
-_DEFAULTS = {"queue_max_events": 10_000, "delivery_timeout_seconds": 120, "spill_max_bytes": 1 << 30}
+_DEFAULTS = {
+    "queue_max_events": 10_000,
+    "delivery_timeout_seconds": 120,
+    "spill_max_bytes": 1 << 30,
+    "metrics_seconds": 10,
+}
 
 WhenFull = Literal["block", "drop_oldest", "raise"]
 
@@ -76,6 +82,8 @@ class Producer:
         spill_max_bytes: int = 1 << 30,
         spill_after_seconds: float = 1.0,
         spill_fsync: bool = False,
+        on_metrics: Callable[[Counters], None] | None = None,
+        metrics_seconds: float = 10.0,
         clock: Clock | None = None,
         ids: Callable[[], str] | None = None,
         transport: Transport | None = None,
@@ -100,6 +108,9 @@ class Producer:
             spill_max_bytes: Most that stands there; then `when_full` says what happens.
             spill_after_seconds: How long the queue must have been full.
             spill_fsync: Each event is on the disk before `send` returns, for the case of a loss of power.
+            on_metrics: Called every `metrics_seconds` with the counters, and when the producer is closed, from a thread
+                of its own; see `headrace_ingestion.metrics`.
+            metrics_seconds: Time between two calls.
             clock: Source of timestamps and deadlines.
             ids: Source of event ids; UUIDv7 by default.
             transport: Carries the records instead of Kafka; see `headrace_ingestion.testing`.
@@ -109,7 +120,11 @@ class Producer:
             SettingsError: The environment does not say where Kafka is, the client library is not installed, or a limit
                 is not positive.
         """
-        _positive(queue_max_events=queue_max_events, delivery_timeout_seconds=delivery_timeout_seconds)
+        _positive(
+            queue_max_events=queue_max_events,
+            delivery_timeout_seconds=delivery_timeout_seconds,
+            metrics_seconds=metrics_seconds,
+        )
         if when_full == "drop_oldest" and queue_max_events < 2:
             raise SettingsError(
                 "queue_max_events is 1, and when_full is 'drop_oldest'",
@@ -122,7 +137,7 @@ class Producer:
             transport = make_transport(connection, delivery_timeout_seconds)
         if connection is not None:
             prefix = connection.topic_prefix
-        self._events = {name: _Event(c, prefix) for name, c in _by_name(contracts).items()}
+        self._events = known_events(contracts, prefix)
         self._clock = clock or SystemClock()
         self._ids = ids or EventIds(self._clock.now_ms)
         self._own_ids = ids is None
@@ -145,6 +160,7 @@ class Producer:
         self._closed = False
         self._process = os.getpid()
         self._sender.start()
+        self._metrics = MetricsReporter(lambda: self.counters, on_metrics, metrics_seconds) if on_metrics else None
         atexit.register(self._close_at_exit)
 
     def send(
@@ -164,7 +180,7 @@ class Producer:
             event_id: 1 to 128 printable ASCII characters; a new UUIDv7 by default. Repeats of an id are dropped
                 downstream, so an application that may send twice gives its own.
             timestamp_ms: Record timestamp; now by default. A replay of files gives the event time.
-            trace: W3C `traceparent` to join; a new, unsampled one by default.
+            trace: W3C `traceparent` to join; by default that of OpenTelemetry's current span, or a new, unsampled one.
 
         Returns:
             The delivery, which will have a report or an error.
@@ -196,11 +212,13 @@ class Producer:
         return self._enqueue(known, encoded, event_id, now_ms, trace)
 
     def _enqueue(
-        self, event: _Event, encoded: Encoded, event_id: str | None, now_ms: int, trace: str | None
+        self, event: KnownEvent, encoded: Encoded, event_id: str | None, now_ms: int, trace: str | None
     ) -> Delivery:
         own_id = event_id is None and self._own_ids
         if event_id is None:
             event_id = self._ids()
+        if trace is None:
+            trace = current_traceparent()
         if trace is None:
             trace = traceparent_of(event_id) if own_id else new_traceparent()
         headers = [(EVENT_ID, event_id.encode()), event.header, (TRACEPARENT, trace.encode())]
@@ -221,7 +239,7 @@ class Producer:
             raise self._unusable()
         return delivery
 
-    def _put_or_spill(self, spill: Spill, event: _Event, delivery: Delivery, ready: bool) -> Delivery:
+    def _put_or_spill(self, spill: Spill, event: KnownEvent, delivery: Delivery, ready: bool) -> Delivery:
         put = spill.put(delivery, self._block_seconds, ready)
         if put is Put.YOURS:
             self._hand_over(delivery)
@@ -276,6 +294,11 @@ class Producer:
             return counters
         return counters._replace(spilled=self._spill.spilled, replayed=self._spill.replayed)
 
+    @property
+    def would_wait(self) -> bool:
+        """Whether `send` might wait now, for space in the queue or on the disk."""
+        return self._outbox.full or (self._spill is not None and self._spill.records > 0)
+
     def close(self, timeout_seconds: float | None = None) -> FlushResult:
         """Flush, then end the producer; events without an answer by then fail with `ProducerClosedError`.
 
@@ -288,6 +311,8 @@ class Producer:
         atexit.unregister(self._close_at_exit)
         result = self.flush(self._close_seconds if timeout_seconds is None else timeout_seconds)
         self._sender.stop(0.0 if result.pending else 5.0)
+        if self._metrics is not None:
+            self._metrics.stop()
         lost = result.failed + (result.pending if self._spill is None else 0)
         if lost:
             logger.error("%d events were not delivered to %s", lost, self._transport.place)
@@ -316,7 +341,7 @@ class Producer:
             closest(event, self._events) or "headrace events check",
         )
 
-    def _queue_full(self, event: _Event, disk: str = "") -> QueueFullError:
+    def _queue_full(self, event: KnownEvent, disk: str = "") -> QueueFullError:
         waited = f"for {self._block_seconds:g} s" if self._block_seconds > 0 else "and when_full is 'raise'"
         return QueueFullError(
             f"event {event.contract.name!r} was not taken: the queue is full {waited}",
@@ -343,34 +368,6 @@ class Producer:
                 "Producer(…)",
             )
         return ProducerClosedError("the producer is closed", {"expected": "send before close"}, "Producer(…)")
-
-
-class _Event:
-    """What `send` needs of a contract, made once."""
-
-    __slots__ = ("ahead_ms", "contract", "encode", "header", "topic")
-
-    def __init__(self, contract: Contract, prefix: str) -> None:
-        self.contract = contract
-        self.topic = contract.topic(prefix)
-        self.ahead_ms = duration_ms(contract.max_ahead)
-        self.encode = compile_encoder(contract)
-        self.header = (CONTRACT, contract.label.encode())
-
-
-def _by_name(contracts: Contract | Iterable[Contract] | Path) -> dict[str, Contract]:
-    if isinstance(contracts, Contract):
-        found = {contracts.name: contracts}
-    elif not isinstance(contracts, Path):
-        found = index_contracts(contracts)
-    elif contracts.is_dir():
-        found = load_contracts(contracts)
-    else:
-        found = index_contracts([Contract.load(contracts)])
-    if not found:
-        where = f" in {contracts}" if isinstance(contracts, Path) else ""
-        raise DeclarationError(f"there is no contract{where}", {"expected": "at least one *.yaml"}, "events/call.yaml")
-    return found
 
 
 def _spills(drops_oldest: bool, max_bytes: int) -> None:

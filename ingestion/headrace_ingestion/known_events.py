@@ -1,0 +1,53 @@
+"""The events that a producer may send: each contract with what `send` needs of it, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from headrace_ingestion.codec import compile_encoder
+from headrace_ingestion.contract import Contract, index_contracts, load_contracts
+from headrace_ingestion.durations import duration_ms
+from headrace_ingestion.errors import DeclarationError
+from headrace_ingestion.headers import CONTRACT
+
+
+class KnownEvent:
+    """What `send` needs of a contract, made once."""
+
+    __slots__ = ("ahead_ms", "contract", "encode", "header", "topic")
+
+    def __init__(self, contract: Contract, prefix: str) -> None:
+        self.contract = contract
+        self.topic = contract.topic(prefix)
+        self.ahead_ms = duration_ms(contract.max_ahead)
+        self.encode = compile_encoder(contract)
+        self.header = (CONTRACT, contract.label.encode())
+
+
+def known_events(contracts: Contract | Iterable[Contract] | Path, topic_prefix: str) -> dict[str, KnownEvent]:
+    """Return name → event.
+
+    Args:
+        contracts: A contract, several, or the folder or file that declares them.
+        topic_prefix: Stands before the topic of each.
+
+    Raises:
+        DeclarationError: A contract is wrong, or there is none.
+    """
+    return {name: KnownEvent(contract, topic_prefix) for name, contract in _by_name(contracts).items()}
+
+
+def _by_name(contracts: Contract | Iterable[Contract] | Path) -> dict[str, Contract]:
+    if isinstance(contracts, Contract):
+        found = {contracts.name: contracts}
+    elif not isinstance(contracts, Path):
+        found = index_contracts(contracts)
+    elif contracts.is_dir():
+        found = load_contracts(contracts)
+    else:
+        found = index_contracts([Contract.load(contracts)])
+    if not found:
+        where = f" in {contracts}" if isinstance(contracts, Path) else ""
+        raise DeclarationError(f"there is no contract{where}", {"expected": "at least one *.yaml"}, "events/call.yaml")
+    return found
