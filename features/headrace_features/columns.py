@@ -53,7 +53,7 @@ class Columns:
     def __init__(self, contract: Contract, key: str) -> None:
         self._contract = contract
         self._key = key
-        self._types: dict[str, FieldType] = {name: f.type for name, f in contract.fields.items()}
+        self._types: dict[str, FieldType] = {name: f.plain_type for name, f in contract.fields.items()}
         self._derived: dict[str, Compiled] = {}
         self._declared: dict[str, str] = {}
         self._filters: dict[str, str] = {}
@@ -106,7 +106,7 @@ class Columns:
                 ("derive", name),
             )
         try:
-            compiled = compile_expression(sql, self._values(), what=f"derive {name!r}")
+            compiled = self._compiled(sql, self._values(), f"derive {name!r}")
         except DeclarationProblem as problem:
             exists = dict(problem.exists)
             if "exist" in exists:
@@ -115,6 +115,10 @@ class Columns:
         self._derived[name] = compiled
         self._declared[name] = sql
         self._types[name] = compiled.type
+
+    def _compiled(self, sql: str, columns: Mapping[str, Column], what: str) -> Compiled:
+        unfit = {name: kind for name, kind in self._types.items() if kind not in _IN_EXPRESSIONS}
+        return compile_expression(sql, columns, what=what, unfit=unfit)
 
     def _values(self) -> dict[str, Column]:
         columns = {}
@@ -138,7 +142,7 @@ class Columns:
             return None, ""
         place = (*self.place, "where")
         try:
-            compiled = compile_expression(sql, self._values(), what="'where'")
+            compiled = self._compiled(sql, self._values(), "'where'")
         except DeclarationProblem as problem:
             raise DeclarationProblem(problem.failure, problem.exists, problem.try_, place) from None
         if compiled.type != "bool":
@@ -261,7 +265,7 @@ class Columns:
                 columns[column.name] = Column(kind, column.compiled.sql, is_plain=kind != "double")
         place = (*self.place, field) if field else self.place
         try:
-            compiled = compile_expression(sql, columns, what=f"expression {name!r}")
+            compiled = self._compiled(sql, columns, f"expression {name!r}")
         except DeclarationProblem as problem:
             raise DeclarationProblem(problem.failure, problem.exists, problem.try_, place) from None
         for read in sorted(compiled.reads):

@@ -25,6 +25,10 @@ def events_select(view: View, source: str) -> str:
         '"_offset"',
         f'epoch_ms({quoted(view.contract.time)}) AS "event_time_ms"',
         'epoch_ms("_recorded_at") AS "ingested_at_ms"',
-        *(f"{quoted(name)} AS {quoted(f'_f_{name}')}" for name in view.contract.fields),
+        *(
+            f"{quoted(name)} AS {quoted(f'_f_{name}')}"
+            for name, field in view.contract.fields.items()
+            if field.is_computed
+        ),
     ]
     return f"SELECT\n  {lines(columns)}\nFROM {source}"

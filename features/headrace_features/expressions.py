@@ -75,20 +75,23 @@ class Compiled:
     reads: frozenset[str]
 
 
-def compile_expression(text: str, columns: Mapping[str, Column], *, what: str) -> Compiled:
+def compile_expression(
+    text: str, columns: Mapping[str, Column], *, what: str, unfit: Mapping[str, str] | None = None
+) -> Compiled:
     """Return the expression for both engines.
 
     Args:
         text: The SQL expression.
         columns: What it may read, by name.
         what: How messages call it, such as `derive 'abroad'`.
+        unfit: Name → type of what is there and no expression can read.
 
     Raises:
         DeclarationProblem: It is no expression of the subset, reads an unknown name, its types do not fit, or it is
             nested too deeply.
     """
     tree = _parsed(text, what)
-    compiler = _Compiler(columns, what)
+    compiler = _Compiler(columns, what, unfit or {})
     value = compiler.node(tree)
     if value.type is None:
         raise DeclarationProblem(f"{what} is always null", {"expression": text}, "an expression with a value")
@@ -161,8 +164,9 @@ def _has_modifier(tree: exp.Expression) -> bool:
 class _Compiler:
     """Renders one tree; collects the names it reads."""
 
-    def __init__(self, columns: Mapping[str, Column], what: str) -> None:
+    def __init__(self, columns: Mapping[str, Column], what: str, unfit: Mapping[str, str]) -> None:
         self._columns = columns
+        self._unfit = unfit
         self._what = what
         self.reads: set[str] = set()
 
@@ -268,6 +272,12 @@ class _Compiler:
     def _column(self, tree: exp.Expression) -> _Value:
         name = tree.name
         column = self._columns.get(name)
+        if column is None and name in self._unfit:
+            raise DeclarationProblem(
+                f"{self._what} reads {name!r}, which is a {self._unfit[name]}",
+                {"types": "int, long, double, string, bool", "exist": ", ".join(self._columns)},
+                next(iter(self._columns), None),
+            )
         if column is None or len(tree.parts) > 1:  # type: ignore[attr-defined]  # a Column has parts
             raise DeclarationProblem(
                 f"{self._what} reads {tree.sql(dialect='duckdb')!r}, which does not exist here",

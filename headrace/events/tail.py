@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from headrace_ingestion.codec import compile_parser
 from headrace_ingestion.contract import Contract
+from headrace_ingestion.fields import Field
 from headrace_ingestion.kafka_errors import delivery_error, unknown_topic
 from headrace_ingestion.records import Refused
 from headrace_ingestion.settings import KafkaConnection
@@ -152,7 +153,7 @@ class _Shown:
 
     def __init__(self, contract: Contract) -> None:
         self._parse = compile_parser(contract)
-        self._times = [name for name, field in contract.fields.items() if field.type == "timestamp"]
+        self._fields = contract.fields
 
     def __call__(self, record: Any) -> TailedEvent:
         at = format_timestamp(record.timestamp) if record.timestamp >= 0 else None
@@ -161,10 +162,7 @@ class _Shown:
         if isinstance(parsed, Refused):
             value = (record.value or b"").decode(errors="replace")[:_SHOWN_CHARACTERS]
             return TailedEvent(record.partition, record.offset, at, None, key, None, *parsed, value)
-        fields = dict(parsed.fields)
-        for name in self._times:
-            if fields[name] is not None:
-                fields[name] = format_timestamp(fields[name])
+        fields = {name: _as_text(self._fields[name], value) for name, value in parsed.fields.items()}
         return TailedEvent(record.partition, record.offset, at, parsed.event_id, key, fields)
 
 
@@ -194,3 +192,16 @@ class _Matching:
         values = [fields.get(name) for name in self._names]
         place = [event.partition, event.offset, event.key, event.record_timestamp]
         return [event.event_id, *values, *place, event.reason]
+def _as_text(field: Field, value: Any) -> Any:
+    """Return a value with its timestamps as text."""
+    if value is None:
+        return None
+    if field.type == "timestamp":
+        return format_timestamp(value)
+    if field.type == "list":
+        return [_as_text(field.inner["[]"], one) for one in value]
+    if field.type == "map":
+        return {key: _as_text(field.inner["{}"], one) for key, one in value.items()}
+    if field.type == "object":
+        return {name: _as_text(field.inner[f".{name}"], one) for name, one in value.items()}
+    return value

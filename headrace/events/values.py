@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -42,8 +43,10 @@ def time_zone(name: str) -> tzinfo:
 def converter(field: Field, form: Format, zone: tzinfo | None) -> Convert | None:
     """Return the conversion of a column's values into those of a field; None when there is nothing to do.
 
-    - CSV: texts become numbers, bools (`true`, `false`, `1`, `0`) and timestamps.
-    - Parquet: whole numbers become texts or bools (0, 1) where the contract wants those; dates become midnight.
+    - CSV: texts become numbers, bools (`true`, `false`, `1`, `0`) and timestamps; lists, maps and objects stand there
+      as JSON.
+    - Parquet: whole numbers become texts or bools (0, 1) where the contract wants those; dates become midnight, and
+      midnight a date.
     - JSON Lines has types of its own: only timestamps without a zone are converted, and only when `zone` is given.
 
     Timestamps without a zone are in `zone`; in CSV and Parquet in UTC when that is None.
@@ -53,8 +56,40 @@ def converter(field: Field, form: Format, zone: tzinfo | None) -> Convert | None
     if form == "jsonl":
         return None
     if form == "parquet":
-        return _FROM_PARQUET.get(field.type)
-    return _FROM_TEXT.get(field.type)
+        return _from_parquet(field)
+    return _FROM_TEXT.get(field.plain_type)
+
+
+def _from_parquet(field: Field) -> Convert | None:
+    """Return the conversion of what Arrow gives, whose maps are lists of pairs."""
+    inner = {path.removeprefix("."): _but_null(_from_parquet(one)) for path, one in field.inner.items()}
+    if field.type == "list":
+        return lambda value: [inner["[]"](one) for one in value]
+    if field.type == "map":
+        return lambda value: {key: inner["{}"](one) for key, one in value}
+    if field.type == "object":
+        return lambda value: {name: inner.get(name, _as_it_is)(one) for name, one in value.items()}
+    return _timestamp(UTC) if field.type == "timestamp" else _FROM_PARQUET.get(field.plain_type)
+
+
+def _but_null(convert: Convert | None) -> Convert:
+    return lambda value: value if value is None or convert is None else convert(value)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _text_json(value: Any) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _midnight_as_date(value: Any) -> Any:
+    is_midnight = isinstance(value, datetime) and value.time() == time()
+    return value.date() if is_midnight else value
 
 
 def shifted(convert: Convert | None, by: timedelta) -> Convert:
@@ -111,5 +146,10 @@ _FROM_TEXT: dict[str, Convert] = {
     "long": _text_integer,
     "double": _text_double,
     "bool": _text_bool,
+    "list": _text_json,
+    "map": _text_json,
+    "object": _text_json,
 }
-_FROM_PARQUET: dict[str, Convert] = {"string": _whole_as_text, "bool": _whole_as_bool}
+_FROM_PARQUET: dict[str, Convert] = {
+    "string": _whole_as_text, "bool": _whole_as_bool, "date": _midnight_as_date,
+}  # fmt: skip

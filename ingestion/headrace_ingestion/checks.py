@@ -8,16 +8,35 @@ points.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeAlias
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple, TypeAlias
 
-from headrace_ingestion.contract import Contract
+from headrace_ingestion.decimals import canonical_decimal, is_decimal
 from headrace_ingestion.errors import Reason
 from headrace_ingestion.fields import INTEGER_RANGES, Field
 from headrace_ingestion.patterns import compile_pattern
 from headrace_ingestion.timestamps import LATEST_MS, parse_timestamp
 
 Check: TypeAlias = Callable[[Any], Any]
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+class Way(NamedTuple):
+    """How the values of an event are read.
+
+    Attributes:
+        makers: Makers of checks that replace those for JSON values, by type.
+        drops_unknown: Whether fields that the contract does not name are left out instead of refused.
+    """
+
+    makers: Mapping[str, Callable[[str, Field], Check]] = {}
+    drops_unknown: bool = False
+
+
+JSON_WAY = Way()
 
 _SHOWN_VALUES = 10
 
@@ -64,9 +83,17 @@ def wrong_type(name: str, expected: str, value: object) -> Refusal:
     return Refusal("wrong_type", f"field '{name}' expects {expected}, got {kind_of(value)}", name)
 
 
-def field_check(name: str, field: Field) -> Check:
-    """Return the check of one field for values as they come out of JSON, null excepted."""
-    return _MAKERS[field.type](name, field)
+def field_check(name: str, field: Field, way: Way = JSON_WAY) -> Check:
+    """Return the check of one field, null excepted.
+
+    Args:
+        name: The field as details call it: `lines[].price` is the `price` of each item of `lines`.
+        field: The field.
+        way: How its values are read; as they come out of JSON, unless something else is said.
+    """
+    if field.type in _NESTED_MAKERS:
+        return _NESTED_MAKERS[field.type](name, field, way)
+    return (way.makers.get(field.type) or _MAKERS[field.type])(name, field)
 
 
 def detail_texts(name: str, field: Field) -> dict[str, str]:
@@ -81,11 +108,18 @@ def detail_texts(name: str, field: Field) -> dict[str, str]:
         texts["minimum"] = f"field '{name}' expects at least {field.minimum}, got a value below it"
     if field.maximum is not None:
         texts["maximum"] = f"field '{name}' expects at most {field.maximum}, got a value above it"
-    if field.values is not None:
+    if field.type == "decimal":
+        kind = f"decimal({field.precision}, {field.scale})"
+        texts["type_range"] = f"field '{name}' expects {kind}, got a value with more digits"
+    if field.min_items is not None:
+        texts["min_items"] = f"field '{name}' expects at least {field.min_items} items, got fewer"
+    if field.max_items is not None:
+        texts["max_items"] = f"field '{name}' expects at most {field.max_items} items, got more"
+    if field.allowed is not None:
         shown = ", ".join(
-            f"'{value}'" if isinstance(value, str) else str(value) for value in field.values[:_SHOWN_VALUES]
+            f"'{value}'" if isinstance(value, str) else str(value) for value in field.allowed[:_SHOWN_VALUES]
         )
-        more = f" and {len(field.values) - _SHOWN_VALUES} more" if len(field.values) > _SHOWN_VALUES else ""
+        more = f" and {len(field.allowed) - _SHOWN_VALUES} more" if len(field.allowed) > _SHOWN_VALUES else ""
         texts["values"] = f"field '{name}' expects one of {shown}{more}, got "
     return texts
 
@@ -93,7 +127,7 @@ def detail_texts(name: str, field: Field) -> dict[str, str]:
 def _string_check(name: str, field: Field) -> Check:
     max_length = field.max_length
     matches = compile_pattern(field.pattern) if field.pattern is not None else None
-    values = frozenset(field.values) if field.values is not None else None
+    values = frozenset(field.allowed) if field.allowed is not None else None
     texts = detail_texts(name, field)
 
     def check(value: Any) -> Any:
@@ -124,7 +158,7 @@ def _integer_check(name: str, field: Field) -> Check:
     type_low, type_high = INTEGER_RANGES[field.type]
     low = type_low if field.minimum is None else int(field.minimum)
     high = type_high if field.maximum is None else int(field.maximum)
-    values = frozenset(field.values) if field.values is not None else None
+    values = frozenset(field.allowed) if field.allowed is not None else None
     texts = detail_texts(name, field)
 
     def check(value: Any) -> Any:
@@ -193,13 +227,57 @@ def in_years(name: str, at_ms: int) -> int:
     return at_ms
 
 
+def is_date(text: str) -> bool:
+    """Return whether `text` is the date of a real day of the years 1 to 9999, as RFC 3339 writes it."""
+    if _DATE.fullmatch(text) is None:
+        return False
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _date_check(name: str, field: Field) -> Check:
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and is_date(value):
+            return value
+        raise wrong_type(name, "date (YYYY-MM-DD)", value)
+
+    return check
+
+
+def _decimal_check(name: str, field: Field) -> Check:
+    precision, scale = field.precision or 0, field.scale or 0
+    low = None if field.minimum is None else Decimal(str(field.minimum))
+    high = None if field.maximum is None else Decimal(str(field.maximum))
+    texts = detail_texts(name, field)
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, str) or not is_decimal(value):
+            raise wrong_type(name, "decimal (a text such as 12.50)", value)
+        text = canonical_decimal(value, precision, scale)
+        if text is None:
+            raise Refusal("out_of_range", texts["type_range"], name)
+        if low is not None and Decimal(text) < low:
+            raise Refusal("out_of_range", texts["minimum"], name)
+        if high is not None and Decimal(text) > high:
+            raise Refusal("out_of_range", texts["maximum"], name)
+        return text
+
+    return check
+
+
 _MAKERS: dict[str, Callable[[str, Field], Check]] = {
     "string": _string_check,
+    "enum": _string_check,
     "bool": _bool_check,
     "int": _integer_check,
     "long": _integer_check,
     "double": _double_check,
+    "decimal": _decimal_check,
     "timestamp": _timestamp_check,
+    "date": _date_check,
 }
 
 
@@ -208,37 +286,116 @@ def unknown_field(name: object) -> Refusal:
     return Refusal("unknown_field", f"field '{cut(str(name))}' is not in the contract", str(name))
 
 
-def missing_field(name: str, data: Any) -> Refusal:
-    """Return the refusal of a required field that is absent or null in `data`."""
-    return Refusal("missing_field", f"field '{name}' is {'null' if name in data else 'missing'}", name)
+def missing_field(name: str, *, is_null: bool) -> Refusal:
+    """Return the refusal of a required field that is absent or null."""
+    return Refusal("missing_field", f"field '{name}' is {'null' if is_null else 'missing'}", name)
 
 
-def accept_fields(contract: Contract, checks: dict[str, Check] | None = None) -> Callable[[Any], dict[str, Any]]:
+def _inner_check(name: str, field: Field, way: Way) -> Check:
+    inner, required = field_check(name, field, way), field.required
+
+    def check(value: Any) -> Any:
+        if value is not None:
+            return inner(value)
+        if required:
+            raise missing_field(name, is_null=True)
+        return None
+
+    return check
+
+
+def _list_check(name: str, field: Field, way: Way) -> Check:
+    path, item = next(iter(field.inner.items()))
+    check_item = _inner_check(f"{name}{path}", item, way)
+    least, most = field.min_items or 0, field.max_items
+    texts = detail_texts(name, field)
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            raise wrong_type(name, "list", value)
+        if len(value) < least:
+            raise Refusal("out_of_range", texts["min_items"], name)
+        if most is not None and len(value) > most:
+            raise Refusal("out_of_range", texts["max_items"], name)
+        return [check_item(one) for one in value]
+
+    return check
+
+
+def _map_check(name: str, field: Field, way: Way) -> Check:
+    path, of_values = next(iter(field.inner.items()))
+    check_value = _inner_check(f"{name}{path}", of_values, way)
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise wrong_type(name, "map", value)
+        if not all(isinstance(key, str) for key in value):
+            raise Refusal("wrong_type", f"field '{name}' expects texts as keys", name)
+        return {key: check_value(one) for key, one in value.items()}
+
+    return check
+
+
+def _object_check(name: str, field: Field, way: Way) -> Check:
+    accept = accept_fields(field.fields or {}, way, within=f"{name}.")
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise wrong_type(name, "object", value)
+        return accept(value)
+
+    return check
+
+
+_NESTED_MAKERS: dict[str, Callable[[str, Field, Way], Check]] = {
+    "list": _list_check,
+    "map": _map_check,
+    "object": _object_check,
+}
+
+
+def accept_fields(
+    fields: Mapping[str, Field], way: Way = JSON_WAY, checks: Mapping[str, Check] | None = None, within: str = ""
+) -> Callable[[Any], dict[str, Any]]:
     """Return the function that checks the fields of a mapping in the order of the wire format.
 
     Args:
-        contract: The contract; its fields come out in its order, None where absent.
-        checks: Checks that replace those for JSON values, by field.
+        fields: Name → field; they come out in this order. Where one is absent it is its default, else None.
+        way: How values are read.
+        checks: Checks that replace those of the way, by field.
+        within: What details write before the name of a field.
     """
-    names = frozenset(contract.fields)
+    names = frozenset(fields)
+    drops_unknown = way.drops_unknown
     plan = [
-        (name, (checks or {}).get(name) or field_check(name, field), field.required)
-        for name, field in contract.fields.items()
+        (name, (checks or {}).get(name) or field_check(f"{within}{name}", field, way), *_absent(name, field))
+        for name, field in fields.items()
     ]
 
     def accept(data: Any) -> dict[str, Any]:
-        if not data.keys() <= names:
-            raise unknown_field(next(name for name in data if name not in names))
+        if not drops_unknown and not data.keys() <= names:
+            raise unknown_field(_path(within, next(name for name in data if name not in names)))
         accepted = {}
         get = data.get
-        for name, check, required in plan:
+        for name, check, required, default in plan:
             value = get(name)
             if value is not None:
                 accepted[name] = check(value)
             elif required:
-                raise missing_field(name, data)
+                raise missing_field(f"{within}{name}", is_null=name in data)
             else:
-                accepted[name] = None
+                accepted[name] = default
         return accepted
 
     return accept
+
+
+def _absent(name: str, field: Field) -> tuple[bool, Any]:
+    """Return whether an absent value is refused, and what stands for it otherwise."""
+    if field.default is None:
+        return field.required, None
+    return False, field_check(name, field)(field.default)
+
+
+def _path(within: str, name: object) -> object:
+    return f"{within}{name}" if within else name

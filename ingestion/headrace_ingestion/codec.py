@@ -8,6 +8,8 @@ What the page leaves open:
   beyond 64 bits is `out_of_range`; a number beyond a double is `out_of_range` where a double is expected;
 - a lone surrogate anywhere in the text, a byte order mark and more than 1,000 levels are `not_json`;
 - of a name that stands twice in an object the last value counts;
+- a field that the contract does not name is refused in a record that says it was made by this version, or says
+  nothing, and left out of one that another version made;
 - the years 1970 to 9999 are those of the instant in UTC, not of the text;
 - of a header that stands twice the last counts; one without a value is absent; a `contract` header that names another
   event, and a malformed `traceparent`, are taken as absent.
@@ -16,28 +18,28 @@ What the page leaves open:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
 from headrace_ingestion.checks import (
-    Check,
     NeedsExactNumbers,
     Refusal,
+    Way,
     accept_fields,
     cut,
     detail_texts,
-    in_years,
     wrong_type,
 )
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.durations import duration_ms, format_duration
 from headrace_ingestion.errors import EventError, Reason, closest
 from headrace_ingestion.exact_json import read_exactly
+from headrace_ingestion.fields import Field
 from headrace_ingestion.headers import event_headers, read_contract, read_event_id, read_trace
 from headrace_ingestion.records import Encoded, Parsed, Record, Refused
-from headrace_ingestion.timestamps import format_timestamp, parse_timestamp, timestamp_ms
+from headrace_ingestion.sent_values import sent_checks
+from headrace_ingestion.timestamps import format_timestamp
 
 NO_VALUE: Final = "the record has no value"
 NOT_UTF8: Final = "the value is not UTF-8"
@@ -61,17 +63,15 @@ _TRIES: Mapping[Reason, str] = {
 def compile_encoder(contract: Contract) -> Callable[[Mapping[str, object]], Encoded]:
     """Return the function that checks the fields of one event and encodes them.
 
-    It takes field name → value: str, bool, int, float, and for timestamps an aware `datetime` or RFC 3339 text.
-    Optional fields may be absent or None. It raises `EventError` for the first check that fails.
+    It takes field name → value: str, bool, int, float; for timestamps an aware `datetime` or RFC 3339 text, for dates a
+    `date` or its text, for decimals a `Decimal`, an int or text; lists, tuples and dicts of such values. Optional
+    fields may be absent or None. It raises `EventError` for the first check that fails.
     """
-    checks: dict[str, Check] = {}
-    for name, field in contract.fields.items():
-        if field.type == "timestamp":
-            checks[name] = _sent_timestamp_check(name)
-    accept = accept_fields(contract, checks)
+    checks = sent_checks(contract)
+    accept = accept_fields(contract.fields, checks=checks)
     optional = not all(field.required for field in contract.fields.values())
     key_name, time_name = contract.key, contract.time
-    times = tuple(checks)
+    times = tuple(name for name, field in contract.fields.items() if field.type == "timestamp")
     dumps = orjson.dumps
 
     def encode(fields: Mapping[str, object]) -> Encoded:
@@ -96,7 +96,8 @@ def compile_encoder(contract: Contract) -> Callable[[Mapping[str, object]], Enco
 
 def compile_parser(contract: Contract) -> Callable[[Record], Parsed | Refused]:
     """Return the function that reads one record of the event's topic; it never raises for what a record holds."""
-    accept: Callable[[Any], dict[str, Any]] = accept_fields(contract)
+    own: Callable[[Any], dict[str, Any]] = accept_fields(contract.fields)
+    foreign: Callable[[Any], dict[str, Any]] = accept_fields(contract.fields, Way(drops_unknown=True))
     key_name, time_name, event, label = contract.key, contract.time, contract.name, contract.label
     ahead_ms = duration_ms(contract.max_ahead)
     future = _future_detail(contract)
@@ -105,6 +106,9 @@ def compile_parser(contract: Contract) -> Callable[[Record], Parsed | Refused]:
     def parse(record: Record) -> Parsed | Refused:
         try:
             value = record.value
+            id_header, contract_header, trace_header = event_headers(record.headers)
+            sent_under = read_contract(contract_header, event) if contract_header is not None else None
+            accept = own if sent_under is None or sent_under == label else foreign
             try:
                 data = loads(value) if value is not None else None
                 fields = accept(data) if type(data) is dict else accept(_reread(value))
@@ -113,7 +117,6 @@ def compile_parser(contract: Contract) -> Callable[[Record], Parsed | Refused]:
             key = str(fields[key_name])
             if record.key != key.encode():
                 raise _wrong_key(record.key, key, key_name)
-            id_header, contract_header, trace_header = event_headers(record.headers)
             place = f"{event}-{record.partition}-{record.offset}"
             event_id = read_event_id(id_header) if id_header is not None else place
             if event_id is None:
@@ -123,7 +126,6 @@ def compile_parser(contract: Contract) -> Callable[[Record], Parsed | Refused]:
             if record.timestamp >= 0 and event_time_ms - record.timestamp > ahead_ms:
                 return Refused("from_the_future", future)
             trace = read_trace(trace_header) if trace_header is not None else None
-            sent_under = read_contract(contract_header, event) if contract_header is not None else None
             return Parsed(fields, event_id, sent_under or label, trace, key, event_time_ms)
         except Refusal as refusal:
             return Refused(refusal.reason, refusal.detail)
@@ -144,15 +146,21 @@ def parser_spec(contract: Contract) -> dict[str, Any]:
         "time": contract.time,
         "max_ahead_ms": duration_ms(contract.max_ahead),
         "from_the_future": _future_detail(contract),
-        "fields": [
-            {
-                "name": name,
-                **field.model_dump(mode="json", exclude_none=True, exclude={"pii", "description"}),
-                "texts": detail_texts(name, field),
-            }
-            for name, field in contract.fields.items()
-        ],
+        "fields": [_field_spec(name, name, field) for name, field in contract.fields.items()],
     }
+
+
+def _field_spec(name: str, path: str, field: Field) -> dict[str, Any]:
+    left_out = {"pii", "description", "unit", "tags", "items", "fields"} | ({"values"} if field.inner else set())
+    found = {
+        "name": name,
+        **field.model_dump(mode="json", exclude_none=True, exclude=left_out),
+        "type": field.plain_type,
+        "texts": detail_texts(path, field),
+    }
+    if field.inner:
+        found["inner"] = [_field_spec(step.removeprefix("."), path + step, one) for step, one in field.inner.items()]
+    return found
 
 
 def from_the_future(contract: Contract) -> EventError:
@@ -187,22 +195,6 @@ def event_error(contract: Contract, refusal: Refusal) -> EventError:
         detail=refusal.detail,
         field=refusal.field,
     )
-
-
-def _sent_timestamp_check(name: str) -> Check:
-    expected = "timestamp (an aware datetime, or RFC 3339 text with Z or an offset)"
-
-    def check(value: Any) -> Any:
-        if isinstance(value, datetime):
-            if value.utcoffset() is None:
-                raise Refusal("wrong_type", f"field '{name}' expects {expected}, got a datetime without a zone", name)
-            return in_years(name, timestamp_ms(value))
-        at_ms = parse_timestamp(value) if isinstance(value, str) else None
-        if at_ms is None:
-            raise wrong_type(name, expected, value)
-        return in_years(name, at_ms)
-
-    return check
 
 
 def _huge_float(contract: Contract, fields: Mapping[str, object]) -> EventError:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 
+from headrace_ingestion.checks import NeedsExactNumbers, Refusal, field_check
 from headrace_ingestion.documents import load_document, read_document
 from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import DeclarationError, closest
@@ -88,7 +89,22 @@ class Contract(BaseModel):
                 )
         self._check_role("time", ("timestamp",))
         self._check_role("key", KEY_TYPES)
+        self._check_defaults()
         return self
+
+    def _check_defaults(self) -> None:
+        for name, field in self.fields.items():
+            if field.default is None:
+                continue
+            try:
+                field_check(name, field)(field.default)
+            except (Refusal, NeedsExactNumbers) as refusal:
+                raise DeclarationProblem(
+                    f"the default of {name!r} is one that the field refuses",
+                    {"why": str(refusal) or "too large a number"},
+                    "another default, or none",
+                    ("fields", name, "default"),
+                ) from None
 
     def _check_role(self, label: str, types: tuple[str, ...]) -> None:
         name = getattr(self, label)
@@ -100,9 +116,10 @@ class Contract(BaseModel):
                 f"{name}: {{type: {types[0]}}}",
                 (label,),
             )
-        if not field.required:
+        if not field.required or field.default is not None:
+            lack = "has a default" if field.required else "is not required"
             raise DeclarationProblem(
-                f"{label!r} is the field {name!r}, which is not required",
+                f"{label!r} is the field {name!r}, which {lack}",
                 {"expected": "a required field"},
                 f"{name}: {{type: {field.type}}}",
                 (label,),
@@ -135,10 +152,7 @@ class Contract(BaseModel):
         """Twelve hexadecimal digits of what the contract demands; descriptions do not count."""
         demands = self.model_dump(mode="json", exclude_defaults=True, exclude={"description", "fields"})
         # A list, not a mapping: the order of the fields is the order of the checks.
-        demands["fields"] = [
-            [name, field.model_dump(mode="json", exclude_defaults=True, exclude={"description"})]
-            for name, field in self.fields.items()
-        ]
+        demands["fields"] = [[name, field.demands()] for name, field in self.fields.items()]
         text = json.dumps(demands, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -13,6 +13,7 @@ from headrace_ingestion.errors import Reason
 from headrace_ingestion.records import Parsed, Record, Refused
 
 from headrace_lake.column_values import column_of, epoch_ms_column
+from headrace_lake.declared_values import declared_column
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import TableSpec
 
@@ -58,7 +59,7 @@ def compile_decoder(spec: TableSpec) -> Decode:
 def _event_decoder(spec: TableSpec, contract: Contract) -> Decode:
     parse = compile_parser(contract)
     schema = arrow_schema(spec)
-    fields = [(column.name, column.type, index) for index, column in enumerate(spec.columns[3:])]
+    fields = list(enumerate(spec.columns[3:]))
 
     def decode(records: Sequence[Record]) -> Decoded:
         parsed: list[Parsed] = []
@@ -78,12 +79,14 @@ def _event_decoder(spec: TableSpec, contract: Contract) -> Decode:
             pa.array([answer.contract for answer in parsed], pa.string()),
             pa.array([answer.trace for answer in parsed], pa.string()),
         ]
-        for name, type_, index in fields:
-            column = values[index] if parsed else ()
-            if type_ == "timestamp":
-                arrays.append(epoch_ms_column(column))
+        for index, column in fields:
+            of_column = values[index] if parsed else ()
+            if column.type == "timestamp":
+                arrays.append(epoch_ms_column(of_column))
+            elif column.declared is not None:
+                arrays.append(declared_column(column.declared, of_column))
             else:
-                arrays.append(pa.array(column, schema.field(name).type))
+                arrays.append(pa.array(of_column, schema.field(column.name).type))
         return Decoded(pa.Table.from_arrays([*arrays, *_place(kept)], schema=schema), refused)
 
     return decode

@@ -115,9 +115,22 @@ def _widened(folder: Path, handle: DeltaTable, spec: TableSpec) -> DeltaTable:
 def _is_same(declared: pa.DataType, stored: pa.DataType) -> bool:
     # Delta has one type of string and of list, Arrow has several that hold the same.
     if pa.types.is_string(declared):
-        is_same = pa.types.is_string(stored) or pa.types.is_large_string(stored) or pa.types.is_string_view(stored)
-    elif pa.types.is_nested(declared):
-        is_same = type(declared) is type(stored)
-    else:
-        is_same = declared == stored
-    return bool(is_same)
+        return bool(pa.types.is_string(stored) or pa.types.is_large_string(stored) or pa.types.is_string_view(stored))
+    if not pa.types.is_nested(declared):
+        return bool(declared == stored)
+    inner, of_stored = _inner_fields(declared), _inner_fields(stored)
+    return (
+        declared.id == stored.id
+        and [name for name, _ in inner] == [name for name, _ in of_stored]
+        and all(_is_same(one, other) for (_, one), (_, other) in zip(inner, of_stored, strict=True))
+    )
+
+
+def _inner_fields(type_: pa.DataType) -> list[tuple[str, pa.DataType]]:
+    """Return name and type of each field that values of a type hold; only those of an object have own names."""
+    fields = [type_.field(index) for index in range(type_.num_fields)] if pa.types.is_struct(type_) else []
+    if pa.types.is_map(type_):
+        return [("key", type_.key_type), ("value", type_.item_type)]
+    if hasattr(type_, "value_type"):
+        return [("item", type_.value_type)]
+    return [(field.name, field.type) for field in fields]

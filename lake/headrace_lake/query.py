@@ -112,7 +112,7 @@ class Result:
         """The rows as Python values."""
         if self.table.num_columns == 0:
             return []
-        return list(zip(*(column.to_pylist() for column in self.table.columns), strict=True))
+        return list(zip(*(column.to_pylist(maps_as_pydicts="lossy") for column in self.table.columns), strict=True))
 
     def arrow(self) -> pa.Table:
         """Return the rows as an Arrow table."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import pyarrow as pa
+from headrace_ingestion.fields import Field
 
-from headrace_lake.tables import ColumnType, TableSpec
+from headrace_lake.tables import Column, ColumnType, TableSpec
 
 # Microseconds: DuckDB refuses to compare nanoseconds with them. No large_string, no unsigned integers: readers of Delta
 # and of features know neither.
@@ -30,10 +31,31 @@ ARROW_TYPES: Final[dict[ColumnType, pa.DataType]] = {
     ),
 }
 
+_BY_NAME: Final[dict[str, pa.DataType]] = {str(name): type_ for name, type_ in ARROW_TYPES.items()}
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """Return the Arrow type of a column."""
+    return ARROW_TYPES[column.type] if column.declared is None else field_type(column.declared)
+
+
+def field_type(field: Field) -> pa.DataType:
+    """Return the Arrow type of the values of a field."""
+    if field.type == "decimal":
+        return pa.decimal128(field.precision or 0, field.scale or 0)
+    if field.type == "date":
+        return pa.date32()
+    inner = [(path.removeprefix("."), field_type(one)) for path, one in field.inner.items()]
+    if field.type == "list":
+        return pa.list_(inner[0][1])
+    if field.type == "map":
+        return pa.map_(pa.string(), inner[0][1])
+    return pa.struct(inner) if inner else _BY_NAME[field.plain_type]
+
 
 def arrow_schema(spec: TableSpec) -> pa.Schema:
     """Return the schema of the table's rows; every column may be null, so that columns can be added later."""
-    return pa.schema([pa.field(column.name, ARROW_TYPES[column.type]) for column in spec.all_columns])
+    return pa.schema([pa.field(column.name, arrow_type(column)) for column in spec.all_columns])
 
 
 def table_properties(spec: TableSpec) -> dict[str, str]:

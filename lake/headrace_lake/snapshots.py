@@ -16,7 +16,7 @@ from headrace_lake.delta_table import active_files, deleted_before, open_for_rea
 from headrace_lake.layout import Schema, stored_tables, table_folder
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import TableSpec
-from headrace_lake.views import Snapshot
+from headrace_lake.views import Snapshot, default_sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,27 @@ def take_snapshot(
     return Snapshot(
         schema,
         name,
-        stored_schema(handle),
+        _columns(handle, spec if as_of == NEWEST else None),
         tuple(active_files(handle)),
         handle.version(),
         is_repaired=schema == "features" and _is_repaired(handle),
         deleted_before=deleted_before(handle),
+        defaults=_defaults(spec),
     )
+
+
+def _columns(handle: DeltaTable, spec: TableSpec | None) -> pa.Schema:
+    """Return the stored columns and, behind them, declared ones that the table gets with its next rows."""
+    stored = stored_schema(handle)
+    declared = () if spec is None else arrow_schema(spec)
+    return pa.schema([*stored, *(field for field in declared if field.name not in stored.names)])
+
+
+def _defaults(spec: TableSpec | None) -> dict[str, str]:
+    """Return what the contract puts where older rows have nothing: what the parser gives for their records, too."""
+    if spec is None or spec.contract is None:
+        return {}
+    return {name: default_sql(name, field) for name, field in spec.contract.fields.items() if field.default is not None}
 
 
 def declared_snapshot(spec: TableSpec) -> Snapshot:

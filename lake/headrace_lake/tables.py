@@ -9,12 +9,14 @@ from typing import Literal
 
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.errors import closest
+from headrace_ingestion.fields import Field, FieldType
 
 from headrace_lake.errors import LakeError
 from headrace_lake.layout import Schema, topic_of
 
-ColumnType = Literal["string", "bool", "int", "long", "double", "timestamp", "reasons"]
-"""The types of a contract, and the reasons of a score: a list of {feature, value, contribution}."""
+ColumnType = Literal["string", "bool", "int", "long", "double", "timestamp", "declared", "reasons"]
+"""Types of columns; `reasons` are those of a score, a list of {feature, value, contribution}, `declared` is the rest of
+the types of a contract, which the column's `declared` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,14 @@ class Column:
         type: Its type; timestamps are UTC, in the record as milliseconds since 1970.
         source: The field of the record; None means the field of the same name (for a timestamp: with `_ms`).
         required: Whether a record without it is unreadable.
+        declared: Of the type `declared`: the field of the contract.
     """
 
     name: str
     type: ColumnType
     source: str | None = None
     required: bool = False
+    declared: Field | None = None
 
     @property
     def field(self) -> str:
@@ -131,7 +135,7 @@ def events_table(
         Column("_contract", "string", required=True),
         Column("_trace", "string"),
     )
-    fields = tuple(Column(name, field.type, source=name) for name, field in contract.fields.items())
+    fields = tuple(_event_column(name, field) for name, field in contract.fields.items())
     return TableSpec(
         "events",
         contract.table,
@@ -145,10 +149,15 @@ def events_table(
     )
 
 
+def _event_column(name: str, field: Field) -> Column:
+    plain = _PLAIN_TYPES.get(field.plain_type)
+    return Column(name, plain, source=name) if plain else Column(name, "declared", source=name, declared=field)
+
+
 def features_table(
     view: str,
     key: str,
-    key_type: ColumnType,
+    key_type: FieldType,
     features: Iterable[tuple[str, ColumnType]],
     prefix: str = "",
 ) -> TableSpec:
@@ -157,13 +166,13 @@ def features_table(
     Args:
         view: Name of the view.
         key: Name of the entity key.
-        key_type: Type of the entity key.
+        key_type: Type of the entity key: a text or a whole number.
         features: Name and type of each feature, in order.
         prefix: What stands before every topic of the project.
     """
     envelope = (
         Column("event_id", "string", required=True),
-        Column(key, key_type, source=key, required=True),
+        Column(key, _PLAIN_TYPES[key_type], source=key, required=True),
         Column("event_time", "timestamp", required=True),
         Column("clock", "timestamp", required=True),
         Column("generation", "int", required=True),
@@ -221,6 +230,10 @@ def ops_tables(prefix: str = "") -> tuple[TableSpec, ...]:
     """Return the tables that every project has: dead letters, late events, duplicates, alerts."""
     return (dead_letters_table(prefix), late_events_table(prefix), duplicates_table(prefix), alerts_table(prefix))
 
+
+_PLAIN_TYPES: dict[str, ColumnType] = {
+    "string": "string", "bool": "bool", "int": "int", "long": "long", "double": "double", "timestamp": "timestamp",
+}  # fmt: skip
 
 _LEDGER = (
     Column("view", "string", required=True),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
+from headrace_ingestion.checks import field_check
+from headrace_ingestion.fields import Field
 
 from headrace_lake.layout import SCHEMAS, Schema
 
@@ -43,6 +45,7 @@ class Snapshot:
         version: Its Delta version; None when it is not yet made.
         is_repaired: Whether a row may have a revision above 0.
         deleted_before: Rows with an event time before this may have been deleted for their age; None: none ever were.
+        defaults: Column → SQL of what stands where it is null, as the contract says.
     """
 
     schema: Schema
@@ -52,6 +55,7 @@ class Snapshot:
     version: int | None = None
     is_repaired: bool = False
     deleted_before: datetime | None = None
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def full_name(self) -> str:
@@ -105,7 +109,7 @@ def sql_type(type_: pa.DataType) -> str:
     if pa.types.is_decimal(type_):
         return f"DECIMAL({type_.precision}, {type_.scale})"
     if pa.types.is_struct(type_):
-        return "STRUCT(" + ", ".join(f"{quoted(field.name)} {sql_type(field.type)}" for field in type_) + ")"
+        return "STRUCT(" + ", ".join(f"{quoted(part.name)} {sql_type(part.type)}" for part in type_) + ")"
     if pa.types.is_map(type_):
         return f"MAP({sql_type(type_.key_type)}, {sql_type(type_.item_type)})"
     if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_list_view(type_):
@@ -113,17 +117,35 @@ def sql_type(type_: pa.DataType) -> str:
     return "VARCHAR"
 
 
+def default_sql(name: str, field: Field) -> str:
+    """Return the SQL of the default of a field, as a value of its column."""
+    value = field_check(name, field)(field.default)
+    if field.type == "timestamp":
+        return f"make_timestamptz({value * 1000})"
+    if field.type == "double":
+        return f"CAST({text(repr(value))} AS DOUBLE)"
+    types = {"date": "DATE", "decimal": f"DECIMAL({field.precision}, {field.scale})"}
+    shown = text(value) if isinstance(value, str) else str(value)
+    return f"CAST({shown} AS {types[field.type]})" if field.type in types else shown
+
+
 def rows_of(snapshot: Snapshot) -> str:
     """Return the query of all rows of the table, with all of its columns and in their types."""
-    nothing = ", ".join(f"NULL::{sql_type(field.type)} AS {quoted(field.name)}" for field in snapshot.columns)
+    nothing = ", ".join(f"NULL::{sql_type(column.type)} AS {quoted(column.name)}" for column in snapshot.columns)
     empty = f"SELECT {nothing} WHERE false"
     if not snapshot.files:
         return empty
-    names = ", ".join(quoted(field.name) for field in snapshot.columns)
+    names = ", ".join(_filled(column.name, snapshot.defaults) for column in snapshot.columns)
     # A column that was added later is missing in all older files, at first in every file: the empty branch gives it a
     # name and a type, and is optimised away.
     files = f"SELECT * FROM read_parquet({text_list(snapshot.files)}, union_by_name = true)"
     return f"SELECT {names} FROM ({files} UNION ALL BY NAME {empty})"
+
+
+def _filled(name: str, defaults: Mapping[str, str]) -> str:
+    if name not in defaults:
+        return quoted(name)
+    return f"COALESCE({quoted(name)}, {defaults[name]}) AS {quoted(name)}"
 
 
 def _deletions(snapshots: Collection[Snapshot]) -> str:

@@ -409,3 +409,64 @@ def test_a_view_declared_twice_names_both_files(tmp_path: Path) -> None:
         "  expected:  one declaration a view\n"
         "  try:       rename or remove one of the two"
     )
+
+
+ORDER = Contract.model_validate(
+    {
+        "name": "order",
+        "version": 1,
+        "key": "customer",
+        "time": "at",
+        "fields": {
+            "customer": {"type": "string"},
+            "at": {"type": "timestamp"},
+            "state": {"type": "enum", "values": ["new", "paid"]},
+            "total": {"type": "decimal", "precision": 9, "scale": 2},
+            "tags": {"type": "list", "items": {"type": "string"}},
+        },
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        (
+            "window: {of: total, over: 5m, take: sum}",
+            "sum of a window reads 'total', which is a decimal\n"
+            "  types:  int, long, double, bool\n"
+            "  try:    another feature",
+        ),
+        (
+            "lag: {of: tags, steps: 1}",
+            "lag reads 'tags', which is a list\n"
+            "  types:   int, long, double, bool, string\n"
+            "  fields:  customer, state\n"
+            "  try:     of: customer",
+        ),
+        (
+            "expression: {name: twice, sql: total * 2}",
+            "expression 'twice' reads 'total', which is a decimal\n"
+            "  types:  int, long, double, string, bool\n"
+            "  exist:  customer, state\n"
+            "  try:    customer",
+        ),
+    ],
+)
+def test_a_feature_of_what_cannot_be_computed_says_so(tmp_path: Path, feature: str, message: str) -> None:
+    path = tmp_path / "orders.yaml"
+    path.write_text(f"name: orders\nsource: order\nkey: customer\nfeatures:\n  - {feature}\nttl: 24h\n")
+    with pytest.raises(DeclarationError) as raised:
+        load_view(path, {"order": ORDER}, root=tmp_path)
+    assert str(raised.value) == f"orders.yaml line 5: {message}"
+
+
+def test_a_feature_reads_an_enum_as_the_text_that_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "orders.yaml"
+    path.write_text(
+        "name: orders\nsource: order\nkey: customer\nfeatures:\n"
+        "  - window: {of: state, over: 1h, take: distinct}\n"
+        "  - expression: {name: is_new, sql: state = 'new'}\nttl: 24h\n"
+    )
+    view = load_view(path, {"order": ORDER}, root=tmp_path)
+    assert [(entry.name, entry.type) for entry in view.inputs] == [("state", "string")]

@@ -126,7 +126,7 @@ def test_the_digest_is_that_of_what_is_demanded(contract_of: Callable[..., Contr
             "{type: double, minimum: 0}",
             "{type: dobule}",
             "events/call.yaml line 8: 'fields.duration_s.type' is 'dobule'\n"
-            "  allowed:  string, bool, int, long, double, timestamp\n"
+            "  allowed:  string, bool, int, long, double, timestamp, enum, decimal, date, list, map, object\n"
             "  try:      double",
         ),
         (
@@ -184,6 +184,51 @@ def test_the_digest_is_that_of_what_is_demanded(contract_of: Callable[..., Contr
             "events/call.yaml line 3: '5' is not a duration\n"
             "  units:  ms, s, m, h, d\n"
             "  try:    a whole number and a unit, such as 5m",
+        ),
+        (
+            "{type: double, minimum: 0}",
+            "{type: decimal, precision: 5}",
+            "events/call.yaml line 8: a field of the type decimal has no 'scale'\n  try:  scale: 2",
+        ),
+        (
+            "{type: double, minimum: 0}",
+            "{type: decimal, precision: 2, scale: 5}",
+            "events/call.yaml line 8: 'scale' 5 is above 'precision' 2\n"
+            "  expected:  scale <= precision\n"
+            "  try:       scale: 2",
+        ),
+        (
+            "{type: double, minimum: 0}",
+            "{type: map, values: [a]}",
+            "events/call.yaml line 8: 'values' of the type map are a list\n"
+            "  expected:  a field, such as {type: string}\n"
+            "  try:       values: {type: string}",
+        ),
+        (
+            "{type: double, minimum: 0}",
+            "{type: enum, values: {type: string}}",
+            "events/call.yaml line 8: 'values' of the type enum are a field\n  expected:  a list of texts",
+        ),
+        (
+            "{type: double, minimum: 0}",
+            "{type: list, items: {type: int, default: 1}}",
+            "events/call.yaml line 8: '[]' has a default, and only a field of the event itself can have one\n"
+            "  instead:  required: false\n"
+            "  try:      remove default",
+        ),
+        (
+            "{type: double, minimum: 0}",
+            "{type: double, minimum: 0, default: -1}",
+            "events/call.yaml line 8: the default of 'duration_s' is one that the field refuses\n"
+            "  why:  field 'duration_s' expects at least 0, got a value below it\n"
+            "  try:  another default, or none",
+        ),
+        (
+            "pii: hash}",
+            "pii: hash, default: x}",
+            "events/call.yaml line 3: 'key' is the field 'subscriber_id', which has a default\n"
+            "  expected:  a required field\n"
+            "  try:       subscriber_id: {type: string}",
         ),
         (
             "pii: hash",

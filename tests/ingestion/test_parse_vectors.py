@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,18 @@ def test_every_reason_has_a_vector() -> None:
     assert {case["expect"].get("reason") for case in VECTORS} - {None} == set(REASONS)
 
 
+def texts_of(fields: list[dict[str, Any]]) -> Iterator[str]:
+    for field in fields:
+        yield from field["texts"].values()
+        yield from texts_of(field.get("inner", []))
+
+
 def test_every_detail_that_shows_a_number_is_in_the_specification_of_the_parser() -> None:
     for case in VECTORS:
         detail = case["expect"].get("detail", "")
         if "expects at least" in detail or ("expects at most" in detail and "characters" not in detail):
             spec = parser_spec(Contract.model_validate(case["contract"]))
-            assert detail in [text for field in spec["fields"] for text in field["texts"].values()]
+            assert detail in list(texts_of(spec["fields"]))
 
 
 def test_headers_name_the_contract_and_the_trace() -> None:

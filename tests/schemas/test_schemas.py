@@ -29,6 +29,9 @@ CANNOT_SAY = {
     ("event", "`key` and `time` name fields of the event, of fitting types, that are required"):
         r"'(key|time)' (names the field|is the field)",
     ("event", "`minimum` is not above `maximum`"): r"'minimum' .* is above 'maximum'",
+    ("event", "`scale` is not above `precision`, nor `min_items` above `max_items`"):
+        r"'(scale|min_items)' .* is above",
+    ("event", "a `default` is a value that the field accepts"): r"the default of '\w+' is one that the field refuses",
     ("event", "a `pattern` is a regular expression that Python, Java and RE2 read alike"):
         r"the pattern .* (has|is not)",
     ("features", "names and expressions fit the event, and each other: every name that is read exists and has a "
@@ -166,6 +169,14 @@ WRONG = {
     "a value twice": ("event", "fields: {rider: {type: string, values: [a, a]}, at: {type: timestamp}}"),
     "values of another type": ("event", "fields: {rider: {type: int, values: ['1']}, at: {type: timestamp}}"),
     "true among whole numbers": ("event", "fields: {rider: {type: int, values: [true]}, at: {type: timestamp}}"),
+    "an enum without values": ("event", "fields: {rider: {type: enum}, at: {type: timestamp}}"),
+    "a decimal without a scale": ("event", "fields: {rider: {type: decimal, precision: 9}, at: {type: timestamp}}"),
+    "a list of nothing": ("event", "fields: {rider: {type: list}, at: {type: timestamp}}"),
+    "a map of a list of values": ("event", "fields: {rider: {type: map, values: [a]}, at: {type: timestamp}}"),
+    "a default inside": (
+        "event", "fields: {x: {type: list, items: {type: int, default: 1}}, rider: {type: int}, at: {type: timestamp}}",
+    ),
+    "an object without fields": ("event", "fields: {rider: {type: object, fields: {}}, at: {type: timestamp}}"),
     "no fields": ("event", "fields: {}"),
     "a field with a name of ours": ("event", "fields: {clock: {type: int}, rider: {type: int}, at: {type: timestamp}}"),
     "a name with a capital": ("event", "name: Ride"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flink_cluster import standalone_cluster
 from headrace_ingestion.codec import compile_encoder
-from headrace_ingestion.contract import contract_as_dict
+from headrace_ingestion.contract import Contract, contract_as_dict
 from headrace_streaming.checkpoints import StateFolder
 from hypothesis import HealthCheck, Phase, given, settings
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -27,6 +27,16 @@ PLAIN_VIEWS = 8
 """The first ones that are drawn are the plainest."""
 EVENT_LISTS = 14
 SEED = 20261121
+# What no feature can read stands among the fields that features do read.
+UNREAD: dict[str, Any] = {
+    "price": {"type": "decimal", "precision": 9, "scale": 2, "required": False},
+    "day": {"type": "date", "default": "2026-01-01"},
+    "parts": {"type": "list", "items": {"type": "object", "fields": {"n": {"type": "int"}}}},
+    "counts": {"type": "map", "values": {"type": "long"}, "required": False},
+    "state": {"type": "enum", "values": ["on", "off"], "default": "on"},
+}
+READ = contract_as_dict(READING)
+WIDER = Contract.model_validate({**READ, "fields": {**UNREAD, **READ["fields"]}})
 
 
 def _drawn() -> list[tuple[dict[str, Any], Rules]]:
@@ -111,7 +121,7 @@ def _backfill(folder: Path, files: list[Path], history: list[Event]) -> None:
 
 def _write(folder: Path, declared: list[dict[str, Any]]) -> list[Path]:
     contract = folder / "reading.yaml"
-    contract.write_text(json.dumps(contract_as_dict(READING)))
+    contract.write_text(json.dumps(contract_as_dict(WIDER)))
     files = []
     for declaration in declared:
         file = folder / f"{declaration['name']}.yaml"
@@ -121,11 +131,11 @@ def _write(folder: Path, declared: list[dict[str, Any]]) -> list[Path]:
 
 
 def _produce(bootstrap_servers: str, topic: str, events: list[Event]) -> None:
-    encode = compile_encoder(READING)
+    encode = compile_encoder(WIDER)
     producer = KafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True, acks="all")
     for event in events:
         at = f"{_iso(event.time_ms)}"
-        value = encode({"series": event.key, "at": at, **event.fields})
+        value = encode({"series": event.key, "at": at, "parts": [{"n": 1}], "price": "0.5", **event.fields})
         headers = [("event_id", event.event_id.encode())]
         producer.send(topic, value.value, key=value.key, headers=headers, timestamp_ms=event.time_ms)
     producer.flush()

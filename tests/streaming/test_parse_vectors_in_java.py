@@ -26,9 +26,9 @@ def _bytes(case: dict[str, Any], name: str) -> bytes | None:
     return None if case.get(name) is None else case[name].encode()
 
 
-def _event_id(case: dict[str, Any]) -> bytes | None:
+def _header(case: dict[str, Any], name: str) -> bytes | None:
     for header in case["headers"]:
-        if header["name"] == "event_id" if isinstance(header, dict) else header[0] == "event_id":
+        if header["name"] == name if isinstance(header, dict) else header[0] == name:
             if isinstance(header, dict):
                 return _bytes(header, "value")
             return None if header[1] is None else header[1].encode()
@@ -42,7 +42,8 @@ def test_java_and_python_say_the_same_of_every_vector(tmp_path: Path) -> None:
             "spec": parser_spec(Contract.model_validate(case["contract"])),
             "value": _encoded(_bytes(case, "value")),
             "key": _encoded(_bytes(case, "key")),
-            "event_id": _encoded(_event_id(case)),
+            "event_id": _encoded(_header(case, "event_id")),
+            "contract": _encoded(_header(case, "contract")),
             "record_timestamp_ms": -1 if case["record_timestamp_ms"] is None else case["record_timestamp_ms"],
         }
         for case in cases

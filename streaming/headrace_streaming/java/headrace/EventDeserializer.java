@@ -20,7 +20,7 @@ import org.apache.flink.util.Collector;
  * One row a record of a topic of events: the contract's fields or, in {@code _letter}, the dead letter as JSON; never an exception.
  *
  * <p>Columns: {@code _letter}, {@code _record_key}, {@code _event_id}, {@code _source_partition}, {@code _source_offset},
- * {@code _event_time_ms}, {@code _ingested_at_ms}, then {@code _f_NAME} for each field.
+ * {@code _event_time_ms}, {@code _ingested_at_ms}, then {@code _f_NAME} for each field that features may read.
  */
 final class EventDeserializer implements KafkaRecordDeserializationSchema<RowData> {
     private static final long serialVersionUID = 1L;
@@ -47,21 +47,26 @@ final class EventDeserializer implements KafkaRecordDeserializationSchema<RowDat
 
     @Override
     public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<RowData> out) {
-        GenericRowData row = new GenericRowData(LEAD + spec.fields.length);
+        GenericRowData row = new GenericRowData(LEAD + spec.carried.length);
         row.setField(1, record.key());
         row.setField(3, record.partition());
         row.setField(4, record.offset());
         row.setField(6, record.timestamp());
-        Header header = record.headers().lastHeader("event_id");
-        byte[] id = header == null ? null : header.value();
-        if (reader.read(record.value(), record.key(), id, record.timestamp())) {
+        byte[] id = last(record, "event_id");
+        boolean isForeign = spec.isForeign(last(record, "contract"));
+        if (reader.read(record.value(), record.key(), id, record.timestamp(), isForeign)) {
             row.setField(2, id == null ? named(record) : StringData.fromBytes(id));
             row.setField(EVENT_TIME, reader.eventTimeMs());
-            for (int i = 0; i < spec.fields.length; i++) row.setField(LEAD + i, reader.value(i));
+            for (int i = 0; i < spec.carried.length; i++) row.setField(LEAD + i, reader.value(spec.carried[i]));
         } else {
             row.setField(LETTER, letter.of(spec.event, reader, record, id));
         }
         out.collect(row);
+    }
+
+    private static byte[] last(ConsumerRecord<byte[], byte[]> record, String name) {
+        Header header = record.headers().lastHeader(name);
+        return header == null ? null : header.value();
     }
 
     /** An event without an id is known by where it stands. */
@@ -79,7 +84,9 @@ final class EventDeserializer implements KafkaRecordDeserializationSchema<RowDat
         fields.add(DataTypes.FIELD("_source_offset", DataTypes.BIGINT()));
         fields.add(DataTypes.FIELD("_event_time_ms", DataTypes.BIGINT()));
         fields.add(DataTypes.FIELD("_ingested_at_ms", DataTypes.BIGINT()));
-        for (EventSpec.Field field : EventSpec.parse(specification).fields) {
+        EventSpec read = EventSpec.parse(specification);
+        for (int position : read.carried) {
+            EventSpec.Field field = read.fields[position];
             fields.add(DataTypes.FIELD("_f_" + field.name, KernelTypes.of(field.type)));
         }
         return InternalTypeInfo.of((RowType) DataTypeUtils.toInternalDataType(DataTypes.ROW(fields)).getLogicalType());

@@ -1,7 +1,11 @@
 package headrace;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonFactory;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
@@ -47,7 +51,7 @@ final class JsonObject {
             JsonToken first = parser.nextToken();
             if (first == null) return "the value is not JSON";
             if (first == JsonToken.START_OBJECT) members(parser);
-            else token(parser, first, true);
+            else token(parser, first, true, false);
             if (parser.nextToken() != null) return "the value is not JSON";
             return first == JsonToken.START_OBJECT ? null : "the value is not a JSON object";
         } catch (IOException e) {
@@ -60,13 +64,15 @@ final class JsonObject {
             String name = parser.currentName();
             Integer position = spec.positions.get(name);
             if (position == null) wellFormed(name);
-            Object value = token(parser, parser.nextToken(), position == null);
+            boolean isNested = position != null && spec.fields[position].isNested();
+            Object value = token(parser, parser.nextToken(), position == null, isNested);
             if (position != null) values[position] = value;
             else if (unknown == null) unknown = name;
         }
     }
 
-    private static Object token(JsonParser parser, JsonToken token, boolean skipped) throws IOException {
+    /** @param nested Whether lists and objects are read, too, and not only passed over. */
+    private static Object token(JsonParser parser, JsonToken token, boolean skipped, boolean nested) throws IOException {
         switch (token) {
             case VALUE_STRING:
                 return wellFormed(parser.getText());
@@ -84,9 +90,29 @@ final class JsonObject {
             case VALUE_NUMBER_FLOAT:
                 return skipped ? NULL : (Object) parser.getDoubleValue();
             default:
+                if (nested) return token == JsonToken.START_ARRAY ? list(parser) : object(parser);
                 skip(parser);
                 return token == JsonToken.START_ARRAY ? ARRAY : OBJECT;
         }
+    }
+
+    private static List<Object> list(JsonParser parser) throws IOException {
+        List<Object> found = new ArrayList<>();
+        for (JsonToken token = parser.nextToken(); token != JsonToken.END_ARRAY; token = parser.nextToken()) {
+            if (token == null) throw new IOException("the text ends inside a list");
+            found.add(token(parser, token, false, true));
+        }
+        return found;
+    }
+
+    private static Map<String, Object> object(JsonParser parser) throws IOException {
+        Map<String, Object> found = new LinkedHashMap<>();
+        for (JsonToken token = parser.nextToken(); token != JsonToken.END_OBJECT; token = parser.nextToken()) {
+            if (token == null) throw new IOException("the text ends inside an object");
+            String name = wellFormed(parser.currentName());
+            found.put(name, token(parser, parser.nextToken(), false, true));
+        }
+        return found;
     }
 
     /** Nested values are refused by type later, but their text must be JSON all the same. */

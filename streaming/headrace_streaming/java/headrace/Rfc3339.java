@@ -1,6 +1,6 @@
 package headrace;
 
-/** Timestamps of RFC 3339 with a zone, cut to milliseconds. */
+/** Timestamps of RFC 3339 with a zone, cut to milliseconds, and its dates. */
 final class Rfc3339 {
     static final long NONE = Long.MIN_VALUE;
     /** 9999-12-31T23:59:59.999Z. */
@@ -35,6 +35,15 @@ final class Rfc3339 {
         long offset = offsetMs(text, position);
         if (offset == NONE) return NONE;
         return ((epochDay(year, month, day) * 24 + hour) * 60 + minute) * 60_000L + second * 1000L + millis - offset;
+    }
+
+    /** Whether the text is {@code 2026-01-31} and the like: a real day of the years 1 to 9999. */
+    static boolean isDate(String text) {
+        if (text.length() != 10 || text.charAt(4) != '-' || text.charAt(7) != '-') return false;
+        int year = digits(text, 0, 4);
+        int month = digits(text, 5, 7);
+        int day = digits(text, 8, 10);
+        return year >= 1 && month >= 1 && month <= 12 && day >= 1 && day <= days(year, month);
     }
 
     private static long offsetMs(String text, int position) {
