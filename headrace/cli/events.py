@@ -1,4 +1,4 @@
-"""`headrace events`: check, send, replay and read events."""
+"""`headrace events`: check, send, replay and read events, and compare their contracts."""
 
 import logging
 import sys
@@ -12,6 +12,7 @@ import click
 
 from headrace.cli.common import Invocation, common_options
 from headrace.cli.dead_letters import dead_letters, fix_and_replay
+from headrace.cli.event_contracts import compat
 from headrace.cli.event_options import parsed_speed, parsed_time, reading_options
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def _said_once() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+group.add_command(compat)
 
 
 @group.command()

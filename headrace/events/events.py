@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from headrace_ingestion.contract import Contract
-from headrace_ingestion.errors import REASONS, HeadraceError, UnknownEventError, closest
+from headrace_ingestion.errors import REASONS, DeclarationError, HeadraceError, UnknownEventError, closest
 from headrace_ingestion.producer import Producer
 from headrace_ingestion.transport import Transport
+from headrace_ingestion.versions import load_versions
 
 from headrace.events.check import CheckReport, check_files
 from headrace.events.checkpoint import Checkpoint
@@ -25,6 +26,7 @@ from headrace.events.tail import From, TailedEvent, tail
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from headrace.events.compat import CompatReport
     from headrace.events.dead_letters import Chosen, DeadLetter
     from headrace.events.fix_and_replay import FixReport
     from headrace.project import Project
@@ -66,6 +68,30 @@ class Events:
                 closest(name, contracts) or f"events/{name}.yaml",
             )
         return contracts[name]
+
+    def compat(self, event: str | None = None, against: Path | None = None) -> CompatReport:
+        """Return what the versions of contracts say of each other and of the lake; see `compat.compat_report`.
+
+        Args:
+            event: One event; None: all of them.
+            against: For one event: a contract that its running version is compared with instead.
+
+        Raises:
+            UnknownEventError: There is no such event.
+            DeclarationError: A declaration is wrong, or `against` declares another event.
+        """
+        from headrace.events.compat import compat_report
+
+        names = [self.contract(event).name] if event else list(self._project.contracts)
+        versions = load_versions(self._project.folder / "events", root=self._project.folder)
+        other = None if against is None else Contract.load(against)
+        if other is not None and other.name != event:
+            raise DeclarationError(
+                f"{against} declares the event {other.name!r}, and {event!r} is compared",
+                {"expected": f"a contract of {event!r}"},
+                f"headrace events compat {other.name} --against {against}",
+            )
+        return compat_report(self._project.lake, [versions[name] for name in names], other)
 
     def check(
         self,

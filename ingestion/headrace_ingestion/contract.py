@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
@@ -36,6 +37,7 @@ __all__ = [
 KEY_TYPES = ("string", "int", "long")
 """Types that a key can have."""
 
+_EARLIER_VERSION = re.compile(r"\.v[0-9]+\.yaml$")
 _FIELD_NAMES: dict[str, Any] = {
     "minProperties": 1,
     "propertyNames": {**NAME_SCHEMA, "not": {"enum": sorted(RESERVED_FIELDS)}},
@@ -179,7 +181,9 @@ class Contract(BaseModel):
 
 
 def load_contracts(folder: Path, *, root: Path | None = None) -> dict[str, Contract]:
-    """Return the contracts of all `*.yaml` in `folder` by event name, in the order of the file names.
+    """Return the running contracts in `folder` by event name, in the order of the file names.
+
+    Earlier versions, `call.v1.yaml` beside `call.yaml`, are left out; see `versions`.
 
     Args:
         folder: The folder, such as `events`. One that does not exist has no contracts.
@@ -188,7 +192,8 @@ def load_contracts(folder: Path, *, root: Path | None = None) -> dict[str, Contr
     Raises:
         DeclarationError: A file declares no valid contract, or two declare the same event.
     """
-    return index_contracts(Contract.load(path, root=root) for path in sorted(folder.glob("*.yaml")))
+    paths = (path for path in sorted(folder.glob("*.yaml")) if _EARLIER_VERSION.search(path.name) is None)
+    return index_contracts(Contract.load(path, root=root) for path in paths)
 
 
 def index_contracts(contracts: Iterable[Contract]) -> dict[str, Contract]:

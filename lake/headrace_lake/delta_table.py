@@ -53,6 +53,16 @@ def stored_schema(handle: DeltaTable) -> pa.Schema:
     return pa.schema(handle.schema().to_arrow())
 
 
+def column_conflicts(handle: DeltaTable, spec: TableSpec) -> dict[str, tuple[pa.DataType, pa.DataType]]:
+    """Return column → stored and declared type, where they differ."""
+    stored = {field.name: field.type for field in stored_schema(handle)}
+    return {
+        field.name: (stored[field.name], field.type)
+        for field in arrow_schema(spec)
+        if field.name in stored and not _is_same(field.type, stored[field.name])
+    }
+
+
 def active_files(handle: DeltaTable, predicate: str | None = None) -> list[str]:
     """Return the paths of the table's Parquet files as of the handle's version.
 
@@ -91,16 +101,14 @@ def _made(folder: Path, spec: TableSpec) -> DeltaTable:
 
 
 def _widened(folder: Path, handle: DeltaTable, spec: TableSpec) -> DeltaTable:
-    stored = {field.name: field.type for field in stored_schema(handle)}
-    declared = arrow_schema(spec)
-    for field in declared:
-        if field.name in stored and not _is_same(field.type, stored[field.name]):
-            raise LakeError(
-                f"column {field.name!r} of table {spec.full_name} is {stored[field.name]}, declared is {field.type}",
-                {"folder": str(folder)},
-                "give the field or feature a new name, or the view a new name",
-            )
-    missing = [field for field in declared if field.name not in stored]
+    for name, (stored, declared) in column_conflicts(handle, spec).items():
+        raise LakeError(
+            f"column {name!r} of table {spec.full_name} is {stored}, declared is {declared}",
+            {"folder": str(folder)},
+            "give the field or feature a new name, or the view a new name",
+        )
+    names = stored_schema(handle).names
+    missing = [field for field in arrow_schema(spec) if field.name not in names]
     if not missing:
         return handle
     log.info("table %s gets the columns %s", spec.full_name, ", ".join(field.name for field in missing))

@@ -1,0 +1,65 @@
+"""`headrace events compat`: contracts against their other versions."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from headrace.cli.common import Invocation, common_options
+
+if TYPE_CHECKING:
+    from headrace.events.compat import Mode
+
+
+@click.command()
+@click.argument("event", required=False)
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Compare the running version with this contract instead of with the versions beside it.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["backward", "forward", "full"]),
+    default="full",
+    show_default=True,
+    help="What has to hold: the newer reads the older, the older reads the newer, or both.",
+)
+@common_options
+def compat(call: Invocation, event: str | None, against: Path | None, mode: "Mode") -> None:
+    """Check versions of contracts against each other and against the lake; exit status 1 when they do not fit.
+
+    Each version is compared with the next: events/call.v1.yaml with events/call.v2.yaml, the last with events/call.yaml;
+    and the columns of the event's table with the running version. Without EVENT, all events.
+    """
+    if against is not None and event is None:
+        raise click.UsageError("--against is for one event\n  try:  headrace events compat EVENT --against FILE")
+    report = call.project.events.compat(event, against)
+    wrong = [problem for comparison in report.comparisons for problem in comparison.demanded(mode)]
+    if call.output.is_json:
+        call.output.data({"mode": mode, "compatible": not wrong, **report.as_dict()}, "")
+    else:
+        shown = ("backward", "forward", "lake")
+        rows = [
+            (one.event, one.older, one.newer, *(one.holds(direction) for direction in shown))  # type: ignore[arg-type]  # of the literal
+            for one in report.comparisons
+        ]
+        call.output.table(("event", "older", "newer", *shown), rows, empty="one version, and no table in the lake")
+        problems = [
+            (one.newer, problem.direction, problem.field, problem.problem)
+            for one in report.comparisons
+            for problem in one.problems
+        ]
+        if problems:
+            call.output.line("")
+            call.output.table(("version", "direction", "field", "problem"), problems)
+        if report.written:
+            call.output.line("")
+            call.output.table(
+                ("event", "written by", "rows", "declared"),
+                [(one.event, one.version, one.rows, one.is_declared) for one in report.written],
+            )
+    if wrong:
+        sys.exit(1)
