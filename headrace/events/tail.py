@@ -192,6 +192,8 @@ class _Matching:
         values = [fields.get(name) for name in self._names]
         place = [event.partition, event.offset, event.key, event.record_timestamp]
         return [event.event_id, *values, *place, event.reason]
+
+
 def _as_text(field: Field, value: Any) -> Any:
     """Return a value with its timestamps as text."""
     if value is None:

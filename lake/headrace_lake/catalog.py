@@ -239,12 +239,12 @@ class _Read:
     @property
     def files(self) -> list[str]:
         """Every file that it reads."""
-        return [file for one in (*self.snapshots, *self.external) for file in one.files]
+        return [*(f for one in self.snapshots for f in one.files), *(f for one in self.external for f in one.files)]
 
     @property
     def names(self) -> list[str]:
         """Names of the tables in SQL."""
-        return [one.full_name for one in (*self.snapshots, *self.external)]
+        return [*(one.full_name for one in self.snapshots), *(one.full_name for one in self.external)]
 
 
 def _run_locked(
