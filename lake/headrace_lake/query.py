@@ -23,6 +23,11 @@ LONGEST_SECONDS = 3_600.0
 """No query may take longer: upkeep keeps files that went for twice this time."""
 
 _BATCH_ROWS = 10_000
+_ERRORS = (
+    ("INTERRUPT Error", duckdb.InterruptException),
+    ("Out of Memory Error", duckdb.OutOfMemoryException),
+    ("Permission Error", duckdb.PermissionException),
+)
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -167,7 +172,7 @@ def run(
     reader = relation.to_arrow_reader(_BATCH_ROWS)
     batches: list[pa.RecordBatch] = []
     rows = 0
-    for batch in reader:
+    for batch in _batches(reader):
         rows += batch.num_rows
         if max_rows is not None and rows > max_rows:
             raise QueryError(
@@ -177,6 +182,15 @@ def run(
             )
         batches.append(batch)
     return _with_plain_integers(pa.Table.from_batches(batches, reader.schema))
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from reader
+    except OSError as error:
+        # What DuckDB raises between two batches comes through Arrow, which keeps only its text.
+        kind = next((kind for name, kind in _ERRORS if name in str(error)), duckdb.Error)
+        raise kind(str(error)) from error
 
 
 @contextmanager

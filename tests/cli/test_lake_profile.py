@@ -124,9 +124,36 @@ def test_a_column_that_is_no_number_is_an_error_that_lists_those_that_are(folder
     assert failure(run_on(folder)("profile", "ext.waves", "--column", "who")) == (
         "QueryError: column 'who' of ext.waves is VARCHAR\n"
         "  numbers:  wave, double_wave, constant\n"
-        "  try:      --column, with one of these"
+        "  try:      headrace lake describe ext.waves"
+    )
+    assert "column 'who' of ext.waves is VARCHAR\n  times:  at\n" in failure(
+        run_on(folder)("profile", "ext.waves", "--time", "who")
     )
     assert failure(run_on(folder)("profile", "ext.waves", "--time", "att")).endswith("  try:      at")
+
+
+def test_odd_values_have_figures(folder: Path) -> None:
+    count = 40
+    odd: dict[str, Any] = {
+        "at": [datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=row) for row in range(count)],
+        "nothing": pa.array([None] * count, pa.float64()),
+        "endless": [math.inf] * count,
+        "some": [math.nan, 1.0] * (count // 2),
+        "large": [2**62 + row for row in range(count)],
+        "listed": [[1, 2]] * count,
+        "truth": [True, False] * (count // 2),
+        'quo"ted': list(range(count)),
+    }
+    pa.parquet.write_table(pa.table(odd), folder / "odd.parquet")
+    run = run_on(folder)
+    assert run("register", "odd.parquet", "--name", "odd").exit_code == 0
+    found = answer(run("profile", "ext.odd", "--time", "at", "--out", str(folder / "odd.html"), "--output", "json"))
+    figures = {one["name"]: (one["distinct"], one["null_rate"], one["maximum"]) for one in found["columns"]}
+    assert figures == {
+        "at": (count, 0, None), "nothing": (0, 1, None), "endless": (0, 0, None), "some": (1, 0, 1.0),
+        "large": (count, 0, float(2**62)), "listed": (None, 0, None), "truth": (2, 0, None),
+        'quo"ted': (count, 0, count - 1),
+    }  # fmt: skip
 
 
 def test_a_table_without_rows_has_a_page(folder: Path, tmp_path: Path) -> None:

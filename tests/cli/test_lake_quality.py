@@ -1,6 +1,7 @@
 """`headrace lake quality`: what each kind of rule measures, what becomes of a breach, and of rows that break a rule."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,15 @@ def test_rows_that_break_a_rule_are_quarantined_once(folder: Path) -> None:
     assert [one["event_id"] for one in stored] == [f"call-{number:06d}" for number in (48, 49, 50, 51)]
     assert (stored[0]["table"], stored[0]["_key"], stored[0]["_offset"]) == ("events.call", "s48", 48)
     assert json.loads(stored[0]["record"])["duration_s"] == 48
+
+
+def test_two_checks_at_once_copy_a_row_once(folder: Path) -> None:
+    lake = open_lake(open_project(folder))
+    rule = Rule("events.call", "known", "values", ("subscriber_id",), allowed=("s0",), at_most=0, is_quarantined=True)
+    with ThreadPoolExecutor(4) as threads:
+        findings = list(threads.map(lambda at: check(lake, rule, At(at)), [NOON] * 4))
+    assert sum(one.quarantined for one in findings) == 49
+    assert lake.sql("select count(*), count(distinct event_id) from ops.quarantine").rows == [(49, 49)]
 
 
 def test_a_rule_that_cannot_be_asked_is_failed_and_says_why(folder: Path) -> None:

@@ -133,6 +133,11 @@ def test_a_query_is_stopped_at_its_time_limit(lake: Lake) -> None:
     )
 
 
+def test_a_query_is_stopped_at_its_time_limit_also_between_its_rows(lake: Lake) -> None:
+    text = refusal(lake, "select range from range(100000000000)", Limits(seconds=0.2))
+    assert text.startswith("the query was stopped after 0.2 seconds\n")
+
+
 def test_a_query_is_refused_more_memory_than_its_limit(lake: Lake) -> None:
     text = refusal(lake, "select list(a) from range(100000000) t(a)", Limits(memory_bytes=50_000_000))
     assert text.splitlines()[0] == "the query needs more than 50,000,000 bytes of memory"

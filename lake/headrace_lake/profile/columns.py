@@ -17,7 +17,20 @@ BINS = 32
 TOP_VALUES = 8
 MOST_CORRELATED = 24
 
-_NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
+_NUMERIC = (
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "HUGEINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "FLOAT",
+    "DOUBLE",
+    "DECIMAL",
+)
 _CATEGORY = ("VARCHAR", "BOOLEAN", "ENUM", "UUID", "DATE")
 
 
@@ -108,16 +121,13 @@ def _numeric(connection: duckdb.DuckDBPyConnection, name: str, kind: str, null_r
     # A skewness of one value is NaN, and of fewer than three an error or null: all of them are "not known".
     distinct, low, high, mean, std, skew, quantiles = _row(
         connection,
-        f"SELECT count(DISTINCT v), min(v), max(v), avg(v), stddev_pop(v), skewness(v), "
-        f"quantile_cont(v, [0.01, 0.25, 0.5, 0.75, 0.99]) FROM (SELECT {value} AS v FROM {SAMPLE}) WHERE isfinite(v)",
+        f"SELECT count(DISTINCT x), min(v), max(v), avg(v), stddev_pop(v), skewness(v), "
+        f"quantile_cont(v, [0.01, 0.25, 0.5, 0.75, 0.99]) "
+        f"FROM (SELECT {quoted(name)} AS x, {value} AS v FROM {SAMPLE}) WHERE isfinite(v)",
     )
     if not distinct:
         return ColumnFigures(name, kind, null_rate, 0)
-    first, last = quantiles[0], quantiles[-1]
-    if first == last:
-        first, last = low, high
-    values = connection.execute(f"SELECT {value} AS v FROM {SAMPLE} WHERE isfinite(v)").fetchnumpy()["v"]
-    counts, edges = np.histogram(np.asarray(values), bins=min(BINS, max(distinct, 2)), range=(first, last))
+    edges, counts, outside = _histogram(connection, value, distinct, (quantiles[0], quantiles[-1]), (low, high))
     return ColumnFigures(
         name,
         kind,
@@ -129,10 +139,28 @@ def _numeric(connection: duckdb.DuckDBPyConnection, name: str, kind: str, null_r
         std,
         skew if skew is not None and np.isfinite(skew) else None,
         tuple(quantiles),
-        tuple(edges.tolist()),
-        tuple(counts.tolist()),
-        int(len(values) - counts.sum()),
+        edges,
+        counts,
+        outside,
     )
+
+
+def _histogram(
+    connection: duckdb.DuckDBPyConnection,
+    value: str,
+    distinct: int,
+    inner: tuple[float, float],
+    outer: tuple[float, float],
+) -> tuple[tuple[float, ...], tuple[int, ...], int]:
+    """Return edges, rows in each bin, and rows beside them; nothing when there is no span to divide."""
+    first, last = inner if inner[0] < inner[1] else outer
+    width = last - first
+    # Seen from the first edge: large numbers that are close together would leave no room for edges between them.
+    if not 0 < width < float("inf"):
+        return (), (), 0
+    values = connection.execute(f"SELECT {value} - $1 AS v FROM {SAMPLE} WHERE isfinite({value})", [first]).fetchnumpy()
+    counts, edges = np.histogram(np.asarray(values["v"]), bins=min(BINS, max(distinct, 2)), range=(0.0, width))
+    return tuple((edges + first).tolist()), tuple(counts.tolist()), int(len(values["v"]) - counts.sum())
 
 
 def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

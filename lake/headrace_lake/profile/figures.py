@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -106,7 +106,8 @@ def profile(
     described = replace(described, key=key or described.key, time=time or described.time)
     for column in (key, time):
         _check_column(described, column)
-    _check_numeric(described, columns)
+    _check_kind(described, columns, "numbers", is_numeric)
+    _check_kind(described, [time] if time else [], "times", _is_time)
     allowed = limits or Limits(seconds=600)
     with lake.connect(is_locked=True, limits=allowed) as connection, time_limit(connection, allowed.seconds):
         try:
@@ -167,12 +168,16 @@ def _check_column(described: TableDescription, column: str | None) -> None:
         )
 
 
-def _check_numeric(described: TableDescription, columns: Sequence[str]) -> None:
+def _check_kind(described: TableDescription, columns: Sequence[str], what: str, fits: Callable[[str], bool]) -> None:
     for column in columns:
         _check_column(described, column)
-        if not is_numeric(described.columns[column]):
+        if not fits(described.columns[column]):
             raise QueryError(
                 f"column {column!r} of {described.table} is {described.columns[column]}",
-                {"numbers": ", ".join(name for name, kind in described.columns.items() if is_numeric(kind))},
-                "--column, with one of these",
+                {what: ", ".join(name for name, kind in described.columns.items() if fits(kind)) or "none"},
+                f"headrace lake describe {described.table}",
             )
+
+
+def _is_time(kind: str) -> bool:
+    return kind.upper().startswith(("TIMESTAMP", "DATE"))
