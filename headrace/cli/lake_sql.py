@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
@@ -13,6 +14,7 @@ from headrace.cli.progress import working
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from headrace_lake.guarded import Guard
     from headrace_lake.query import Limits
 
     from headrace.queries import FileFormat
@@ -32,6 +34,7 @@ class Asking:
         as_of: Which versions are read.
         form: Form of the answer.
         out: File of the answer; None: stdout.
+        principal: Who asks, by `policy.yaml`; None: who may see everything.
     """
 
     call: Invocation
@@ -39,6 +42,7 @@ class Asking:
     as_of: tuple[str, ...] = ()
     form: Form = "table"
     out: Path | None = None
+    principal: str | None = None
 
     def ask(self, text: str, parameters: Mapping[str, str]) -> None:
         """Answer one query.
@@ -68,10 +72,15 @@ class Asking:
 
         cancel = Cancel()
         # DuckDB looks for no signal while it works: it does so in another thread, and this one hears Ctrl-C.
-        with ThreadPoolExecutor(1) as threads:
-            lake = self.call.project.lake
+        with self._guard(text) as guard, ThreadPoolExecutor(1) as threads:
             asked = threads.submit(
-                lake.sql, text, parameters or None, limits=self.limits, as_of=self.as_of or None, cancel=cancel
+                self.call.project.lake.sql,
+                text,
+                parameters or None,
+                limits=self.limits,
+                as_of=self.as_of or None,
+                cancel=cancel,
+                guard=guard,
             )
             try:
                 wait([asked])
@@ -80,6 +89,13 @@ class Asking:
                     cancel()
                     wait([asked], _WAIT_SECONDS)
             return asked.result().arrow()
+
+    def _guard(self, text: str) -> "AbstractContextManager[Guard | None]":
+        if self.principal is None:
+            return nullcontext()
+        from headrace.policy.reading import audited_guard
+
+        return audited_guard(self.call.project, self.principal, text)
 
     def _show(self, table: "pa.Table") -> None:
         if self.form == "csv":
@@ -138,6 +154,7 @@ def _parsed_parameters(ctx: click.Context, param: click.Parameter, value: tuple[
     metavar="TIME|TABLE=VERSION",
     help="Read all tables as they were at a time (2026-01-31T12:00:00Z), or a table at a version (events.call=12).",
 )
+@click.option("--as", "principal", metavar="PRINCIPAL", help="See what policy.yaml shows to this principal.")
 @common_options
 def sql(
     call: Invocation,
@@ -151,6 +168,7 @@ def sql(
     max_rows: int | None,
     seconds: float | None,
     as_of: tuple[str, ...],
+    principal: str | None,
 ) -> None:
     """Answer one query: a text, a file, or the name of a file in queries/. Without one, on a terminal: a conversation.
 
@@ -161,7 +179,7 @@ def sql(
 
     text = _query_text(call, query, file, name)
     limits = query_limits(call.project, workgroup, seconds=seconds, rows=max_rows)
-    asking = Asking(call, limits, as_of, _form(form, out), out)
+    asking = Asking(call, limits, as_of, _form(form, out), out, principal)
     if text is not None:
         asking.ask(text, parameters)
         return

@@ -29,6 +29,7 @@ COMMANDS = {
     "lake": Entry("headrace.cli.lake", "Ask SQL over all that has happened."),
     "models": Entry("headrace.cli.models", "Train, compare and promote models."),
     "serve": Entry("headrace.cli.serve", "Take events and give features over HTTP."),
+    "policy": Entry("headrace.cli.policy", "Tell who may read and write what."),
     "bench": Entry("headrace.cli.bench", "Measure this machine."),
 }
 

@@ -124,6 +124,16 @@ class Condition:
         return [bool(row[0]) for row in answer]
 
 
+def check_expression(text: str) -> None:
+    """Do nothing when the text is one SQL expression, as far as that can be told without columns.
+
+    Raises:
+        ExpressionError: It is none.
+    """
+    with locked_connection() as connection:
+        _check(connection, f"SELECT ({text})", text, "country = 'CH'")
+
+
 def locked_connection() -> duckdb.DuckDBPyConnection:
     """Return a database in memory that reaches nothing else, for good."""
     import duckdb

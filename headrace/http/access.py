@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastapi import Request
+from headrace_ingestion.errors import HeadraceError
 
 from headrace.http.errors import ForbiddenError, ServeError, UnauthenticatedError
 from headrace.http.keys import LOCAL, Keys, Principal
+from headrace.policy.audit import Audit, Note
+from headrace.policy.reading import guard_of
+from headrace.policy.rules import PolicyFile
+
+if TYPE_CHECKING:
+    from headrace_lake.guarded import Guard
 
 _ADD_A_KEY = "headrace serve keys add NAME --scope events:write"
 
@@ -23,6 +31,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+VIA = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Who asks, and what of the resource is masked for them."""
+
+    principal: Principal
+    masked: frozenset[str]
+
+
 @dataclass(frozen=True)
 class Access:
     """The rule of one server: with keys everybody needs one; without, only this machine may ask.
@@ -30,10 +49,14 @@ class Access:
     Attributes:
         keys: The keys.
         host: The address that the server listens on.
+        rules: The policy of the project, which is asked beside the scopes of a key when there is one.
+        audit: Takes a note of every request that needs a key.
     """
 
     keys: Keys
     host: str
+    rules: PolicyFile
+    audit: Audit
 
     def check_start(self) -> None:
         """Do nothing when the server may listen there.
@@ -49,23 +72,65 @@ class Access:
                 _ADD_A_KEY,
             )
 
-    def allowed(self, request: Request, action: str, resource: str | None = None) -> Principal:
-        """Return who asks, when they may do that.
+    def allowed(self, request: Request, action: str, resource: str) -> Granted:
+        """Return who asks and what the policy says, when they may do that.
 
         Raises:
             UnauthenticatedError: There is no key, or none that is known.
             ForbiddenError: The key does not allow it.
+            PolicyError: The policy does not allow it.
+            KeysError: The keys cannot be read.
+            DeclarationError: The policy is wrong.
+        """
+        principal = self.known(request, action, resource)
+        policy = self.rules.policy()
+        try:
+            if not principal.may(action, resource):
+                raise _no_scope(principal, action, resource)
+            decision = None if policy is None else policy.check(principal.name, action, resource)
+        except HeadraceError as error:
+            why = str(error).splitlines()[0]
+            self.audit.note(Note(principal.name, VIA, action, resource, "denied", why))
+            raise
+        why = f"scopes of the key {principal.name!r}" if decision is None else decision.why
+        self.audit.note(Note(principal.name, VIA, action, resource, "allowed", why))
+        return Granted(principal, frozenset() if decision is None else decision.masked)
+
+    def reader(self, request: Request, query: str) -> Guard | None:
+        """Return the guard of a query of whoever asks; None when there is no policy.
+
+        Raises:
+            UnauthenticatedError: There is no key, or none that is known.
+            ForbiddenError: The key does not allow SQL.
+            KeysError: The keys cannot be read.
+            DeclarationError: The policy is wrong.
+        """
+        action = "sql:read"
+        principal = self.known(request, action, "lake")
+        if not principal.may(action):
+            error = _no_scope(principal, action, None)
+            self.audit.note(Note(principal.name, VIA, action, "lake", "denied", str(error).splitlines()[0], query))
+            raise error
+        policy = self.rules.policy()
+        if policy is None:
+            why = f"scopes of the key {principal.name!r}"
+            self.audit.note(Note(principal.name, VIA, action, "lake", "allowed", why, query))
+            return None
+        return guard_of(policy, principal.name, query, VIA, self.audit)
+
+    def known(self, request: Request, action: str, resource: str) -> Principal:
+        """Return who asks.
+
+        Raises:
+            UnauthenticatedError: There is no key, or none that is known.
+            ForbiddenError: There are no keys, and somebody else than this machine asks.
             KeysError: The keys cannot be read.
         """
-        principal = self._principal(request)
-        if not principal.may(action, resource):
-            wanted = action if resource is None else f"{action}:{resource}"
-            raise ForbiddenError(
-                f"the key {principal.name!r} does not allow {wanted[:200]}",
-                {"scopes": ", ".join(sorted(principal.scopes)) or "none"},
-                f"headrace serve keys add NAME --scope {action}",
-            )
-        return principal
+        try:
+            return self._principal(request)
+        except HeadraceError as error:
+            self.audit.note(Note("-", VIA, action, resource, "denied", str(error).splitlines()[0]))
+            raise
 
     def _principal(self, request: Request) -> Principal:
         key = _key_of(request)
@@ -86,6 +151,15 @@ class Access:
                 "http://127.0.0.1",
             )
         return LOCAL
+
+
+def _no_scope(principal: Principal, action: str, resource: str | None) -> ForbiddenError:
+    wanted = action if resource is None else f"{action}:{resource}"
+    return ForbiddenError(
+        f"the key {principal.name!r} does not allow {wanted[:200]}",
+        {"scopes": ", ".join(sorted(principal.scopes)) or "none"},
+        f"headrace serve keys add NAME --scope {action}",
+    )
 
 
 def _key_of(request: Request) -> str | None:

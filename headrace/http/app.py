@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from headrace_ingestion.errors import HeadraceError, RetryableError, four_parts
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from headrace.http.access import Access
@@ -56,6 +57,7 @@ def create_app(project: Project, access: Access) -> FastAPI:
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
+        access.audit.start()
         served.intake = Intake(project.contracts, project.connection(), project.settings.http)
         try:
             yield
@@ -63,6 +65,7 @@ def create_app(project: Project, access: Access) -> FastAPI:
             await served.intake.close()
             for close in served.at_end:
                 close()
+            await run_in_threadpool(access.audit.close)
 
     app = FastAPI(
         title=f"headrace: {project.settings.name}",

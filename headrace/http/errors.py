@@ -13,10 +13,11 @@ HeadraceError
 """
 
 from headrace_features.online.errors import OnlineStoreError, OnlineStoreUnavailableError
-from headrace_ingestion.errors import HeadraceError, RetryableError, UnknownEventError
+from headrace_ingestion.errors import DeclarationError, HeadraceError, RetryableError, UnknownEventError
 from headrace_lake.errors import QueryError
 
 from headrace.features import UnknownViewError
+from headrace.policy.rules import PolicyError
 
 
 class HttpError(HeadraceError):
@@ -67,6 +68,7 @@ _STATUS: tuple[tuple[type[HeadraceError], int], ...] = (
     (BodyError, 400),
     (UnauthenticatedError, 401),
     (ForbiddenError, 403),
+    (PolicyError, 403),
     (NotFoundError, 404),
     (UnknownEventError, 404),
     (UnknownViewError, 404),
@@ -77,6 +79,7 @@ _STATUS: tuple[tuple[type[HeadraceError], int], ...] = (
     (OnlineStoreUnavailableError, 503),
     (OnlineStoreError, 422),
     (KeysError, 503),
+    (DeclarationError, 503),
     (RetryableError, 503),
 )
 

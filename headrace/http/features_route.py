@@ -48,7 +48,7 @@ def add_features_route(app: FastAPI, served: Served) -> None:
     @app.get("/features/{view}/{key:path}", summary="Read the newest features of a key")
     async def get_features(view: str, key: str, request: Request, allow_expired: bool = False) -> Response:
         """Return the newest values of an entity with their age; ones older than the view's ttl are withheld."""
-        served.access.allowed(request, "features:read", view)
+        granted = served.access.allowed(request, "features:read", view)
         declared = served.project.features.view(view)
 
         def look() -> OnlineValues | None:
@@ -61,10 +61,11 @@ def add_features_route(app: FastAPI, served: Served) -> None:
                 {"store": served.project.settings.online.store},
                 f"another {declared.key}",
             )
-        return answer(_as_dict(found))
+        return answer(_as_dict(found, granted.masked))
 
 
-def _as_dict(found: OnlineValues) -> dict[str, object]:
+def _as_dict(found: OnlineValues, masked: frozenset[str]) -> dict[str, object]:
+    values = {name: None if name in masked else value for name, value in found.values.items()}
     return {
         "view": found.view,
         "key": found.key,
@@ -74,5 +75,6 @@ def _as_dict(found: OnlineValues) -> dict[str, object]:
         "event_time": found.event_time.isoformat(),
         "clock": found.clock.isoformat(),
         "declaration": found.declaration,
-        "values": dict(found.values),
+        "values": values,
+        "masked": sorted(masked & values.keys()),
     }

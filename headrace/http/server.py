@@ -12,7 +12,10 @@ from headrace.http.access import Access
 from headrace.http.app import create_app
 from headrace.http.errors import ServeError
 from headrace.http.keys import project_keys
+from headrace.policy.audit import Audit
+from headrace.policy.rules import PolicyFile
 from headrace.project import Project
+from headrace.tables import lake_path
 
 _BACKLOG = 1_024
 _MOST_CONNECTIONS = 1_000
@@ -56,10 +59,11 @@ class Listener:
     def __init__(self, project: Project, host: str | None = None, port: int | None = None) -> None:
         settings = project.settings.http
         self.host = settings.host if host is None else host
-        access = Access(project_keys(project), self.host)
+        audit = Audit(lake_path(project))
+        access = Access(project_keys(project), self.host, PolicyFile(project.folder), audit)
         access.check_start()
         # What is wrong with brokers or declarations is said before anything listens.
-        project.connection(), project.contracts, project.views
+        project.connection(), project.contracts, project.views, access.rules.policy()
         self._app = create_app(project, access)
         self._socket = _bound(self.host, settings.port if port is None else port)
         self.port: int = self._socket.getsockname()[1]

@@ -20,6 +20,7 @@ from headrace.http.bodies import form_of, read_body
 from headrace.http.errors import BodyError, BusyError, MediaTypeError
 
 if TYPE_CHECKING:
+    from headrace_lake.guarded import Guard
     from headrace_lake.stream import ResultStream
 
 log = logging.getLogger(__name__)
@@ -37,18 +38,20 @@ def add_sql_route(app: FastAPI, served: Served) -> None:
     @app.post("/sql", summary="Ask SQL over the lake")
     async def sql(request: Request) -> Response:
         """Answer one reading query with its rows: JSON Lines, or Arrow when `Accept` asks for it."""
-        principal = served.access.allowed(request, "sql:read")
+        # Who is nobody does not get to send a body.
+        served.access.known(request, "sql:read", "lake")
         media = _accepted(request.headers.get("accept", ""))
         if form_of(request.headers.get("content-type")) != "json":
             raise MediaTypeError("a query is sent as JSON", {"types": "application/json"}, '{"query": "select 1"}')
         body = await read_body(request.stream(), request.headers.get("content-encoding"), settings.max_body_bytes)
         query, params = _query_of(body)
+        guard = served.access.reader(request, query)
         if not free.acquire(blocking=False):
             raise BusyError(
                 "as many queries run as may", {"limit": f"http.sql_queries: {settings.sql_queries}"}, "ask again"
             )
         try:
-            stream = await run_in_threadpool(_opened, served, principal.name, query, params)
+            stream = await run_in_threadpool(_opened, served, query, params, guard)
         except BaseException:
             free.release()
             raise
@@ -96,12 +99,12 @@ class _Released:
             release()
 
 
-def _opened(served: Served, principal: str, query: str, params: Any) -> ResultStream:
+def _opened(served: Served, query: str, params: Any, guard: Guard | None) -> ResultStream:
     from headrace_lake.query import Limits
 
     settings = served.project.settings.http
     limits = Limits(settings.sql_seconds, memory_bytes=settings.sql_memory_bytes, rows=settings.sql_rows)
-    return served.project.lake.stream(query, params, limits)
+    return served.project.lake.stream(query, params, limits, guard)
 
 
 def _query_of(body: bytes) -> tuple[str, Any]:

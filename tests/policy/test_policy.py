@@ -1,0 +1,190 @@
+"""What follows from the rules of a policy, how a wrong one is refused, and `lake sql --as`."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from headrace_ingestion.errors import DeclarationError
+from headrace_lake.catalog import Lake
+from headrace_lake.commit import append_rows
+from headrace_lake.schemas import arrow_schema
+from headrace_lake.tables import late_events_table
+
+import headrace
+from headrace.cli.root import root
+from headrace.policy.audit import MOST_NOTES, Audit, Note
+from headrace.policy.rules import Policy, PolicyFile
+from headrace.project import Project
+
+POLICY = """\
+rules:
+  - name: analysts read operations
+    principals: [analyst, "team-*"]
+    actions: [sql:read]
+    resources: [ops.*]
+    mask: [key]
+  - name: nobody reads alerts
+    effect: deny
+    principals: ["*"]
+    actions: [sql:read]
+    resources: [ops.alerts]
+  - name: no test events
+    effect: deny
+    principals: ["team-*"]
+    actions: [sql:read]
+    resources: [ops.late_events]
+    where: event = 'test'
+  - name: billing
+    principals: [billing]
+    actions: [events:write, features:read]
+    resources: [call]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with a policy, and three late events in its lake."""
+    import pyarrow as pa
+
+    (tmp_path / "headrace.yaml").write_text("name: trial\n")
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    project = headrace.open(tmp_path)
+    spec = late_events_table()
+    rows = [{"view": "v", "event": event, "event_id": "e", "key": "k"} for event in ("call", "test", None)]
+    append_rows(project.folders.lake, spec, pa.Table.from_pylist(rows, schema=arrow_schema(spec)), "test")
+    return project
+
+
+def run(project: Project, *arguments: str) -> Result:
+    """Run `headrace` on the project."""
+    return CliRunner().invoke(root, [*arguments, "--project", str(project.folder)])
+
+
+def policy(project: Project) -> Policy:
+    """The policy of the project."""
+    found = PolicyFile(project.folder).policy()
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("principal", "action", "resource", "why"),
+    [
+        ("analyst", "sql:read", "ops.duplicates", None),
+        ("team-7", "sql:read", "ops.duplicates", None),
+        ("billing", "events:write", "call", None),
+        ("analyst", "sql:read", "ops.alerts", "the rule 'nobody reads alerts' denies it"),
+        ("analyst", "sql:read", "events.call", "no rule allows it"),
+        ("billing", "events:write", "device", "no rule allows it"),
+        ("stranger", "sql:read", "ops.duplicates", "no rule allows it"),
+        ("billing", "sql:read", "call", "no rule allows it"),
+    ],
+)
+def test_nothing_is_allowed_but_by_a_rule_and_a_denial_wins(
+    project: Project, principal: str, action: str, resource: str, why: str | None
+) -> None:
+    decision = policy(project).decide(principal, action, resource)
+    assert decision.allowed == (why is None)
+    if why is not None:
+        assert decision.why == why
+
+
+def test_conditions_are_joined_so_that_the_strictest_holds() -> None:
+    rule = {"principals": ["a"], "actions": ["sql:read"], "resources": ["t"]}
+    some = {**rule, "name": "some", "where": "x = 1", "mask": ["m"]}
+    more = {**rule, "name": "more", "where": "x = 2 OR y"}
+    none = {**rule, "name": "none", "where": "z", "effect": "deny"}
+    every = {**rule, "name": "every"}
+    decide = {
+        "some more none": "((x = 1) OR (x = 2 OR y)) AND (coalesce(NOT (z), false))",
+        "some every": None,
+        "every none": "(coalesce(NOT (z), false))",
+    }
+    rules = {"some": some, "more": more, "none": none, "every": every}
+    for names, where in decide.items():
+        chosen = Policy.model_validate({"rules": [rules[name] for name in names.split()]})
+        decision = chosen.decide("a", "sql:read", "t")
+        assert (decision.where, decision.masked) == (where, frozenset({"m"} if "some" in names else ()))
+
+
+def test_explain_shows_the_decision_and_its_rules(project: Project) -> None:
+    answer = run(project, "policy", "explain", "team-1", "sql:read", "ops.late_events", "--output", "json")
+    assert (answer.exit_code, json.loads(answer.stdout)) == (0, {
+        "allowed": True,
+        "why": "allowed by 'analysts read operations'",
+        "rules": "analysts read operations, no test events",
+        "where": "(coalesce(NOT (event = 'test'), false))",
+        "masked": "key",
+    })  # fmt: skip
+    assert run(project, "policy", "explain", "analyst", "sql:read", "ops.alerts").exit_code == 1
+
+
+def test_a_query_as_somebody_shows_what_they_may_see_and_is_written_down(project: Project) -> None:
+    query = "select event, key from ops.late_events"
+    answer = run(project, "lake", "sql", query, "--as", "team-1", "--format", "json")
+    # Of the event without a name nobody knows that it is no test.
+    assert [json.loads(line) for line in answer.stdout.splitlines()] == [{"event": "call", "key": "***"}]
+    assert len(run(project, "lake", "sql", query, "--format", "json").stdout.splitlines()) == 3
+    denied = run(project, "lake", "sql", "select 1 from ops.alerts", "--as", "team-1")
+    assert denied.exit_code == 1
+    assert denied.stderr == (
+        "PolicyError: the policy does not allow 'team-1' sql:read of 'ops.alerts'\n"
+        "  why:     the rule 'nobody reads alerts' denies it\n"
+        "  policy:  policy.yaml\n"
+        "  try:     headrace policy explain team-1 sql:read ops.alerts\n"
+    )
+    audit = project.lake.sql("select principal, resource, decision, query from ops.audit order by last_at").rows
+    assert audit == [
+        ("team-1", "ops.late_events", "allowed", query),
+        ("team-1", "ops.alerts", "denied", "select 1 from ops.alerts"),
+    ]
+
+
+def test_without_a_policy_nobody_can_be_impersonated(project: Project) -> None:
+    (project.folder / "policy.yaml").unlink()
+    answer = run(project, "lake", "sql", "select 1", "--as", "analyst")
+    assert answer.stderr.startswith("PolicyError: the project has no policy\n")
+
+
+@pytest.mark.parametrize(
+    ("rule", "line", "failure"),
+    [
+        ("actions: [events:write]\n    mask: [a]", 2, "'mask' is for what a rule allows to read"),
+        ("actions: [features:read]\n    where: a = 1", 2, "'where' is a condition of rows"),
+        ("actions: [sql:read]\n    where: a = = 1", 2, "the expression cannot be read: syntax error"),
+        ("actions: [sql:raed]", 5, "actions"),
+    ],
+)
+def test_a_wrong_rule_is_refused_with_its_place(project: Project, rule: str, line: int, failure: str) -> None:
+    (project.folder / "policy.yaml").write_text(
+        f"rules:\n  - name: one\n    principals: [a]\n    resources: [b]\n    {rule}\n"
+    )
+    with pytest.raises(DeclarationError) as wrong:
+        policy(project)
+    assert str(wrong.value).startswith(f"policy.yaml line {line}: ")
+    assert failure in str(wrong.value)
+
+
+def test_a_policy_that_changes_is_read_again(project: Project) -> None:
+    file = PolicyFile(project.folder)
+    assert file.policy() == policy(project)
+    (project.folder / "policy.yaml").write_text("rules: []\n")
+    found = file.policy()
+    assert found is not None
+    assert not found.decide("analyst", "sql:read", "ops.duplicates").allowed
+
+
+def test_equal_requests_are_one_row_and_the_gathered_notes_are_bounded(tmp_path: Path) -> None:
+    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    audit = Audit(tmp_path, lambda: at)
+    for number in range(MOST_NOTES + 5):
+        audit.note(Note("a", "http", "features:read", f"view{number}", "denied", "no"))
+        audit.note(Note("a", "http", "features:read", "view0", "denied", "no"))
+    audit.flush()
+    audit.flush()
+    lake = Lake(tmp_path)
+    query = "select resource, requests from ops.audit where requests > 1 order by all"
+    assert lake.sql(query).rows == [("view0", MOST_NOTES + 6), ("…", 5)]
+    assert lake.sql("select count(*), sum(requests) from ops.audit").rows == [(MOST_NOTES + 1, 2 * (MOST_NOTES + 5))]
