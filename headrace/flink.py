@@ -100,6 +100,9 @@ def kafka_properties(connection: KafkaConnection) -> dict[str, str]:
     if connection.ssl_cafile:
         properties["ssl.truststore.type"] = "PEM"
         properties["ssl.truststore.location"] = str(Path(connection.ssl_cafile).absolute())
+    if connection.ssl_certfile:
+        properties["ssl.keystore.type"] = "PEM"
+        properties["ssl.keystore.location"] = str(Path(connection.ssl_certfile).absolute())
     return properties
 
 

@@ -52,6 +52,9 @@ class KafkaSettings(Section):
     ssl_cafile: str | None = Field(
         default=None, description="file of the authority that signed the brokers' certificates"
     )
+    ssl_certfile: str | None = Field(
+        default=None, description="file with the client's certificate and private key, where brokers ask for one"
+    )
     transport: TransportName = Field(
         default="kafka-python", description="client of producers; `auto`: confluent-kafka where it is installed"
     )
@@ -65,6 +68,7 @@ class KafkaSettings(Section):
             sasl_username=self.sasl_username,
             sasl_password=self.sasl_password,
             ssl_cafile=self.ssl_cafile,
+            ssl_certfile=self.ssl_certfile,
             topic_prefix=self.topic_prefix,
             transport=self.transport,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from headrace_ingestion.settings import KafkaConnection
+from secure_listener import secure_listener
 
 from headrace.stack.broker import local_broker, stop_process
 from headrace.stack.ports import LOOPBACK, free_ports, is_open
@@ -43,6 +44,8 @@ class Broker:
     """A broker that is shared by the whole test session: make topics of your own, with names of your own."""
 
     bootstrap_servers: str
+    secure_connection: KafkaConnection | None = None
+    """Its listener with TLS and a login; None where the broker is a container."""
 
     @property
     def connection(self) -> KafkaConnection:
@@ -65,8 +68,11 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     if has_image(KAFKA_IMAGE):
         yield from _broker_in_a_container()
         return
-    with local_broker(tmp_path_factory.mktemp("broker")) as running:
-        yield Broker(running.bootstrap_servers)
+    folder = tmp_path_factory.mktemp("broker")
+    (secure_port,) = free_ports(1)
+    extra, secure_connection = secure_listener(folder, secure_port)
+    with local_broker(folder, extra=extra) as running:
+        yield Broker(running.bootstrap_servers, secure_connection)
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,7 @@ class LocalBroker:
     log_file: Path
 
 
-def broker_command(folder: Path, port: int, controller_port: int) -> list[str]:
+def broker_command(folder: Path, port: int, controller_port: int, *, extra: str = "") -> list[str]:
     """Write the broker's configuration and return the command that runs it.
 
     The process ends when its standard input does; a SIGTERM stops it in order.
@@ -105,6 +105,8 @@ def broker_command(folder: Path, port: int, controller_port: int) -> list[str]:
         folder: Holds configuration and data. The data folder is formatted by the first run.
         port: Port for clients.
         controller_port: Port that the broker uses to speak with itself.
+        extra: More lines of configuration, which win over the others; `{port}` and `{controller_port}` stand for the
+            ports.
 
     Raises:
         JarError: Jars are missing and cannot be fetched.
@@ -112,7 +114,8 @@ def broker_command(folder: Path, port: int, controller_port: int) -> list[str]:
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
-    properties.write_text(_PROPERTIES.format(port=port, controller_port=controller_port, data=data))
+    text = _PROPERTIES.format(port=port, controller_port=controller_port, data=data)
+    properties.write_text(text + extra.format(port=port, controller_port=controller_port))
     log4j = folder / "log4j2.properties"
     log4j.write_text(_LOG4J)
     classpath = ":".join(str(jar) for jar in [stack_jar(), *fetch(["kafka"])])
@@ -123,13 +126,16 @@ def broker_command(folder: Path, port: int, controller_port: int) -> list[str]:
 
 
 @contextmanager
-def local_broker(folder: Path, *, port: int | None = None, ready_seconds: float = 60) -> Iterator[LocalBroker]:
+def local_broker(
+    folder: Path, *, port: int | None = None, ready_seconds: float = 60, extra: str = ""
+) -> Iterator[LocalBroker]:
     """Run a broker for as long as the block lasts, without a supervisor.
 
     Args:
         folder: Holds its configuration, data and log.
         port: Port for clients; a free one when None.
         ready_seconds: How long it may take to answer.
+        extra: More lines of its configuration; see `broker_command`.
 
     Raises:
         BrokerError: It ended, or did not answer in time.
@@ -137,7 +143,7 @@ def local_broker(folder: Path, *, port: int | None = None, ready_seconds: float 
     client_port, controller_port = free_ports(2)
     port = port or client_port
     log_file = folder / "broker.log"
-    command = broker_command(folder, port, controller_port)
+    command = broker_command(folder, port, controller_port, extra=extra)
     with log_file.open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT)
     try:

@@ -11,7 +11,7 @@ from headrace_ingestion.errors import (
     DeliveryError,
     ProducerClosedError,
 )
-from headrace_ingestion.kafka_errors import delivery_error, unknown_topic
+from headrace_ingestion.kafka_errors import broker_unavailable, delivery_error, unknown_topic
 
 
 def confluent_error(error: Any, place: str, topic: str | None = None, value_bytes: int | None = None) -> DeliveryError:
@@ -39,7 +39,9 @@ def confluent_error(error: Any, place: str, topic: str | None = None, value_byte
         return unknown_topic(topic, place)
     if code in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._DESTROY):
         return ProducerClosedError("the producer was closed before the broker answered", where, "flush before close")
-    if code in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+    if code == KafkaError._SSL:
+        return broker_unavailable(place, text)
+    if code == KafkaError._AUTHENTICATION:
         return AccessDeniedError(
             "the broker refuses access", {"answer": text, **where}, "correct kafka.sasl_username and its rights"
         )

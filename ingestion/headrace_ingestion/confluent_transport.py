@@ -41,7 +41,7 @@ class ConfluentTransport:
         self._client_errors: tuple[type[Exception], ...] = ()
         # Topic → until when to believe that it exists.
         self._topics: dict[str, float] = {}
-        self._refused_login: Any = None
+        self._refusal: Any = None
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="headrace-answers", daemon=True)
 
@@ -95,15 +95,15 @@ class ConfluentTransport:
     def _note_error(self, error: Any) -> None:
         from confluent_kafka import KafkaError
 
-        if error.code() in (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED):
-            self._refused_login = error
+        if error.code() in (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED, KafkaError._SSL):
+            self._refusal = error
 
     def _why_no_connection(self, error: Any) -> Exception:
-        """Return the refused login behind an answer that did not come, if it was one."""
-        self._refused_login = None
+        """Return the refused login or certificate behind an answer that did not come, if it was one."""
+        # The client tells it once, and goes on trying.
         if self._producer is not None:
             self._producer.poll(0)
-        return confluent_error(self._refused_login or error.args[0], self.place)
+        return confluent_error(self._refusal or error.args[0], self.place)
 
     def ready(self, topic: str) -> bool:
         """Return whether the topic is known; then the client takes its records without waiting."""

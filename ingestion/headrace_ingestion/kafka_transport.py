@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from headrace_ingestion.errors import (
+    AccessDeniedError,
     BrokerUnavailableError,
+    DeliveryError,
     UnknownTopicError,
 )
 from headrace_ingestion.kafka_errors import broker_unavailable, delivery_error, unknown_topic
@@ -19,6 +22,7 @@ from headrace_ingestion.transport import DeliveryReport, OnResult, OutgoingRecor
 if TYPE_CHECKING:
     from kafka import KafkaProducer
 
+_CLIENT_LOG = logging.getLogger("kafka.net.manager")
 LINGER_MS = 5
 BATCH_BYTES = 131_072
 METADATA_WAIT_MS = 500
@@ -63,6 +67,8 @@ class KafkaTransport:
         # ValueError: a topic name that Kafka does not allow.
         self._client_errors = (KafkaError, ValueError)
         clients: list[Any] = []
+        failures = _Failures()
+        _CLIENT_LOG.addHandler(failures)
         try:
             self._producer = KafkaProducer(
                 **self._connection.client_options(),
@@ -87,9 +93,17 @@ class KafkaTransport:
                 client.close()
             if isinstance(error, OSError):
                 raise broker_unavailable(self.place, str(error)) from error
-            raise delivery_error(error, self.place) from error
+            raise self._why_no_connection(error, failures.last) from error
+        finally:
+            _CLIENT_LOG.removeHandler(failures)
         # At exit the client would close itself first, at once, under the feet of a producer that flushes.
         self._producer._unregister_cleanup()
+
+    def _why_no_connection(self, error: Exception, last: BaseException | None) -> DeliveryError:
+        if last is None:
+            return delivery_error(error, self.place)
+        reason = delivery_error(last, self.place)
+        return reason if isinstance(reason, AccessDeniedError) else broker_unavailable(self.place, str(last))
 
     def ready(self, topic: str) -> bool:
         """Return whether the partitions of the topic are known; then the client takes its records without waiting."""
@@ -164,6 +178,23 @@ def _kept_client(kept: list[Any], **options: Any) -> Any:
     client = KafkaProducer.DEFAULT_CONFIG["kafka_client"](**options)
     kept.append(client)
     return client
+
+
+class _Failures(logging.Handler):
+    """Keeps why the last connection failed: the client tells its log, and its caller only that none was made."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.last: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from kafka.errors import KafkaTimeoutError, SaslAuthenticationFailedError
+
+        for value in record.args if isinstance(record.args, tuple) else ():
+            # A refused login is followed by lost connections, and all of them by a time-out.
+            refused = isinstance(self.last, SaslAuthenticationFailedError)
+            if isinstance(value, BaseException) and not refused and not isinstance(value, KafkaTimeoutError):
+                self.last = value
 
 
 class _Answer:

@@ -27,6 +27,8 @@ class KafkaConnection(BaseModel):
         sasl_username: Who logs in.
         sasl_password: Their secret.
         ssl_cafile: Certificates to trust instead of the system's: a PEM file.
+        ssl_certfile: Who the client is, where brokers ask for a certificate: a PEM file with its certificate and its
+            private key (PKCS #8, without a password).
         topic_prefix: Stands before every topic of the project.
         transport: Client library of a producer; `auto` takes confluent-kafka where it is installed (the extra `fast`).
     """
@@ -39,6 +41,7 @@ class KafkaConnection(BaseModel):
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     ssl_cafile: str | None = None
+    ssl_certfile: str | None = None
     topic_prefix: str = ""
     transport: TransportName = "kafka-python"
 
@@ -75,6 +78,17 @@ class KafkaConnection(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _certificates_are_of_use(self) -> KafkaConnection:
+        given = [name for name in ("ssl_cafile", "ssl_certfile") if getattr(self, name) is not None]
+        if given and not self.security_protocol.endswith("SSL"):
+            raise DeclarationProblem(
+                f"{given[0]} is set, and security_protocol is {self.security_protocol}",
+                {"expected": "SSL or SASL_SSL with certificates"},
+                "security_protocol: SASL_SSL" if self.sasl_mechanism else "security_protocol: SSL",
+            )
+        return self
+
     def client_options(self) -> dict[str, Any]:
         """Return the options that kafka-python's clients take to reach these brokers; holds the password in clear."""
         options: dict[str, Any] = {
@@ -87,6 +101,8 @@ class KafkaConnection(BaseModel):
             options["sasl_plain_password"] = self.sasl_password.get_secret_value()
         if self.ssl_cafile is not None:
             options["ssl_cafile"] = self.ssl_cafile
+        if self.ssl_certfile is not None:
+            options["ssl_certfile"] = self.ssl_certfile
         return options
 
     def confluent_options(self) -> dict[str, Any]:
@@ -98,6 +114,8 @@ class KafkaConnection(BaseModel):
             options["sasl.password"] = self.sasl_password.get_secret_value()
         if self.ssl_cafile is not None:
             options["ssl.ca.location"] = self.ssl_cafile
+        if self.ssl_certfile is not None:
+            options["ssl.certificate.location"] = options["ssl.key.location"] = self.ssl_certfile
         return options
 
     @classmethod

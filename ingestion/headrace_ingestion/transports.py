@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from headrace_ingestion.errors import SettingsError
 from headrace_ingestion.settings import KafkaConnection
@@ -17,8 +18,14 @@ def make_transport(connection: KafkaConnection, delivery_timeout_seconds: float)
         delivery_timeout_seconds: How long a record may be without an answer.
 
     Raises:
-        SettingsError: confluent-kafka is asked for and not installed.
+        SettingsError: confluent-kafka is asked for and not installed, or a file of certificates is not there.
     """
+    for name in ("ssl_cafile", "ssl_certfile"):
+        path = getattr(connection, name)
+        if path is not None and not Path(path).is_file():
+            raise SettingsError(
+                f"{name} is {path}, and there is no such file", {"looked in": str(Path.cwd())}, f"ls -l {path}"
+            )
     installed = find_spec("confluent_kafka") is not None
     if connection.transport == "confluent" and not installed:
         raise SettingsError(

@@ -85,6 +85,15 @@ def test_half_a_login_is_refused() -> None:
     assert "sasl_mechanism is set, and security_protocol is PLAINTEXT" in error_of(SECURITY_PROTOCOL="PLAINTEXT")
 
 
+def test_certificates_without_tls_are_refused() -> None:
+    with pytest.raises(SettingsError) as caught:
+        KafkaConnection.from_environment(
+            {"HEADRACE_KAFKA__BOOTSTRAP_SERVERS": "a:9092", "HEADRACE_KAFKA__SSL_CERTFILE": "client.pem"}
+        )
+    assert "ssl_certfile is set, and security_protocol is PLAINTEXT" in str(caught.value)
+    assert str(caught.value).endswith("  try:       security_protocol: SSL")
+
+
 def test_a_connection_is_frozen_and_closed() -> None:
     with pytest.raises(ValidationError):
         KafkaConnection.model_validate({"bootstrap_servers": "a:1", "bootstrap": "b"})

@@ -102,6 +102,8 @@ SETTINGS: dict[str, Any] = {
         "sasl_username": "headrace",
         "sasl_password": "not told",
         "ssl_cafile": "authority.pem",
+        "ssl_certfile": "client.pem",
+        "transport": "auto",
     },
     "flink": {
         "target": "remote",
