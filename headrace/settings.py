@@ -41,6 +41,10 @@ class KafkaSettings(Section):
     )
     partitions: Count = Field(default=4, description="partitions of a new topic")
     replication: Count = Field(default=1, description="copies of a new topic")
+    add_partitions: bool = Field(
+        default=False,
+        description="give topics the partitions that contracts declare more; keys move to others, and lose their order",
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="how to speak with the brokers"
     )

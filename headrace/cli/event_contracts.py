@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 def compat(call: Invocation, event: str | None, against: Path | None, mode: "Mode") -> None:
     """Check versions of contracts against each other and against the lake; exit status 1 when they do not fit.
 
-    Each version is compared with the next: events/call.v1.yaml with events/call.v2.yaml, the last with
-    events/call.yaml; and the columns of the event's table with the running version. Without EVENT, all events.
+    Each version is compared with the next, events/call.v1.yaml with events/call.v2.yaml and so on up to
+    events/call.yaml, and the columns of the event's table with the running version. Without EVENT, all events.
     """
     if against is not None and event is None:
         raise click.UsageError("--against is for one event\n  try:  headrace events compat EVENT --against FILE")

@@ -23,6 +23,10 @@ class BrokerError(StackError):
     """The local broker did not start or does not answer."""
 
 
+class TopicError(StackError):
+    """A topic cannot become what is declared."""
+
+
 class AlreadyRunningError(StackError):
     """A stack runs on this project already."""
 

@@ -1,4 +1,4 @@
-"""Topics as they should be: made when they are missing, left alone when they are there."""
+"""Topics as they should be: made when they are missing. What is there is the work of `topic_changes`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,11 +18,15 @@ class TopicSpec:
         partitions: Number of partitions, 1 or more.
         replication: Number of copies; at most the number of brokers.
         config: Topic settings by Kafka's own names, such as `retention.ms`.
+        demanded: Which of `partitions` and `replication` a topic that is there has to have, too.
+        is_declared: Whether a topic that is there is kept to `config`.
     """
 
     partitions: int = 1
     replication: int = 1
     config: Mapping[str, str] = field(default_factory=dict)
+    demanded: frozenset[str] = frozenset()
+    is_declared: bool = False
 
 
 def ensure_topics(connection: KafkaConnection, topics: Mapping[str, TopicSpec]) -> list[str]:

@@ -22,7 +22,7 @@ def body(worker: Worker) -> None:
     plan = project.plans[worker.arguments.group]
     made = topics.make_topics(project)
     if made:
-        worker.log.info("made topics %s", ", ".join(made))
+        worker.log.info("topics made or changed: %s", ", ".join(made))
     settings, kafka = job_settings(project, plan), kafka_tables(project, plan)
     # Another job of the group, on a cluster, must not write while the past is computed.
     if attach(plan, kafka, settings) is None and settings.state.newest() is None:
@@ -77,7 +77,7 @@ def job_settings(project: Project, plan: JobPlan) -> JobSettings:
     """Return how the job runs."""
     flink = project.settings.flink
     contract = plan.views[0].contract
-    partitions = contract.partitions or project.settings.kafka.partitions
+    partitions = contract.topic_partitions or project.settings.kafka.partitions
     jar = functions_jar()
     state, state_uri = job_state(project, plan, jar)
     return JobSettings(

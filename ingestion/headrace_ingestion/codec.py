@@ -22,15 +22,7 @@ from typing import Any, Final
 
 import orjson
 
-from headrace_ingestion.checks import (
-    NeedsExactNumbers,
-    Refusal,
-    Way,
-    accept_fields,
-    cut,
-    detail_texts,
-    wrong_type,
-)
+from headrace_ingestion.checks import Way, accept_fields
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.durations import duration_ms, format_duration
 from headrace_ingestion.errors import EventError, Reason, closest
@@ -40,6 +32,7 @@ from headrace_ingestion.headers import event_headers, read_contract, read_event_
 from headrace_ingestion.records import Encoded, Parsed, Record, Refused
 from headrace_ingestion.sent_values import sent_checks
 from headrace_ingestion.timestamps import format_timestamp
+from headrace_ingestion.value_checks import NeedsExactNumbers, Refusal, cut, detail_texts, wrong_type
 
 NO_VALUE: Final = "the record has no value"
 NOT_UTF8: Final = "the value is not UTF-8"

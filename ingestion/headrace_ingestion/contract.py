@@ -14,12 +14,15 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 
-from headrace_ingestion.checks import NeedsExactNumbers, Refusal, field_check
+from headrace_ingestion.checks import field_check
 from headrace_ingestion.documents import load_document, read_document
 from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import DeclarationError, closest
 from headrace_ingestion.fields import NAME_SCHEMA, RESERVED_FIELDS, Field, FieldType, Name, check_field_name
 from headrace_ingestion.problems import DeclarationProblem
+from headrace_ingestion.schema_rules import GIVEN, NOT_GIVEN, having, limiting, rules, when
+from headrace_ingestion.topic_settings import TopicSettings
+from headrace_ingestion.value_checks import NeedsExactNumbers, Refusal
 
 __all__ = [
     "KEY_TYPES",
@@ -44,6 +47,9 @@ _FIELD_NAMES: dict[str, Any] = {
 }
 
 
+_RULES = rules(when(having(topic={"type": "object", **having(partitions=GIVEN)}), limiting(partitions=NOT_GIVEN)))
+
+
 class Contract(BaseModel):
     """The contract of an event: frozen, and valid once it exists.
 
@@ -54,11 +60,12 @@ class Contract(BaseModel):
         time: The field that holds the event time.
         fields: Name → field, in the order of the declaration.
         max_ahead: How far an event's time may lie after the timestamp of its record.
-        partitions: Partitions of the topic; None leaves it to the settings.
+        partitions: Partitions of the topic; None leaves it to `topic` and the settings.
+        topic_settings: What the topic is made with, and is kept to.
         description: For people.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="contract")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="contract", json_schema_extra=_RULES)
 
     name: Name
     version: Annotated[int, pydantic.Field(ge=1, strict=True)]
@@ -67,6 +74,7 @@ class Contract(BaseModel):
     fields: Annotated[dict[str, Field], pydantic.Field(json_schema_extra=_FIELD_NAMES)]
     max_ahead: Duration = timedelta(minutes=5)
     partitions: Annotated[int, pydantic.Field(ge=1, strict=True)] | None = None
+    topic_settings: TopicSettings | None = pydantic.Field(default=None, alias="topic")
     description: str | None = None
 
     _origin: str | None = PrivateAttr(default=None)
@@ -92,6 +100,17 @@ class Contract(BaseModel):
         self._check_role("time", ("timestamp",))
         self._check_role("key", KEY_TYPES)
         self._check_defaults()
+        if (
+            self.partitions is not None
+            and self.topic_settings is not None
+            and self.topic_settings.partitions is not None
+        ):
+            raise DeclarationProblem(
+                "'partitions' stands in the contract and in its 'topic'",
+                {"contract": str(self.partitions), "topic": str(self.topic_settings.partitions)},
+                "remove one of the two",
+                ("partitions",),
+            )
         return self
 
     def _check_defaults(self) -> None:
@@ -152,7 +171,9 @@ class Contract(BaseModel):
     @cached_property
     def digest(self) -> str:
         """Twelve hexadecimal digits of what the contract demands; descriptions do not count."""
-        demands = self.model_dump(mode="json", exclude_defaults=True, exclude={"description", "fields"})
+        demands = self.model_dump(
+            mode="json", exclude_defaults=True, exclude={"description", "fields", "topic_settings"}
+        )
         # A list, not a mapping: the order of the fields is the order of the checks.
         demands["fields"] = [[name, field.demands()] for name, field in self.fields.items()]
         text = json.dumps(demands, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -167,6 +188,11 @@ class Contract(BaseModel):
     def table(self) -> str:
         """Name of its table in the lake, in the schema `events`."""
         return self.name
+
+    @property
+    def topic_partitions(self) -> int | None:
+        """Partitions of the topic; None leaves it to the settings."""
+        return self.partitions or (self.topic_settings.partitions if self.topic_settings else None)
 
     def topic(self, prefix: str = "") -> str:
         """Return the name of the event's topic in a project with this topic prefix."""
@@ -217,4 +243,4 @@ def index_contracts(contracts: Iterable[Contract]) -> dict[str, Contract]:
 
 def contract_as_dict(contract: Contract) -> dict[str, Any]:
     """Return the contract as the plain data that `Contract.model_validate` reads back."""
-    return contract.model_dump(mode="json", exclude_defaults=True)
+    return contract.model_dump(mode="json", exclude_defaults=True, by_alias=True)

@@ -16,7 +16,7 @@ class RekeyedContract(Contract):
     """
 
     def __init__(self, contract: Contract, key: str) -> None:
-        fields = {name: getattr(contract, name) for name in Contract.model_fields}
+        fields = {info.alias or name: getattr(contract, name) for name, info in Contract.model_fields.items()}
         super().__init__(**{**fields, "key": key})
         self._origin = contract._origin
         self._lines = contract._lines

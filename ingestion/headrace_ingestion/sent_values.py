@@ -7,11 +7,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from headrace_ingestion.checks import JSON_WAY, Check, Refusal, Way, field_check, in_years, wrong_type
+from headrace_ingestion.checks import JSON_WAY, Way, field_check
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.decimals import decimal_text
 from headrace_ingestion.fields import INTEGER_RANGES, NESTED_TYPES, Field
 from headrace_ingestion.timestamps import format_timestamp, parse_timestamp, timestamp_ms
+from headrace_ingestion.value_checks import Check, Refusal, in_years, wrong_type
 
 _TIMESTAMP = "timestamp (an aware datetime, or RFC 3339 text with Z or an offset)"
 

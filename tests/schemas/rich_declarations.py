@@ -9,6 +9,7 @@ EVENT: dict[str, Any] = {
     "time": "at",
     "max_ahead": "10m",
     "partitions": 8,
+    "topic": {"retention": "30d", "replication": 3, "min_in_sync": 2, "compression": "zstd"},
     "description": "one ride",
     "fields": {
         "rider": {"type": "string", "pii": "hash", "max_length": 64, "pattern": "^[a-z]+$"},

@@ -31,6 +31,7 @@ CANNOT_SAY = {
     ("event", "`minimum` is not above `maximum`"): r"'minimum' .* is above 'maximum'",
     ("event", "`scale` is not above `precision`, nor `min_items` above `max_items`"):
         r"'(scale|min_items)' .* is above",
+    ("event", "`min_in_sync` is not above `replication`"): r"'min_in_sync' .* is above",
     ("event", "a `default` is a value that the field accepts"): r"the default of '\w+' is one that the field refuses",
     ("event", "a `pattern` is a regular expression that Python, Java and RE2 read alike"):
         r"the pattern .* (has|is not)",
@@ -169,6 +170,8 @@ WRONG = {
     "a value twice": ("event", "fields: {rider: {type: string, values: [a, a]}, at: {type: timestamp}}"),
     "values of another type": ("event", "fields: {rider: {type: int, values: ['1']}, at: {type: timestamp}}"),
     "true among whole numbers": ("event", "fields: {rider: {type: int, values: [true]}, at: {type: timestamp}}"),
+    "partitions in two places": ("event", "topic: {partitions: 4}"),
+    "a topic that is kept for a number": ("event", "topic: {retention: 7}"),
     "an enum without values": ("event", "fields: {rider: {type: enum}, at: {type: timestamp}}"),
     "a decimal without a scale": ("event", "fields: {rider: {type: decimal, precision: 9}, at: {type: timestamp}}"),
     "a list of nothing": ("event", "fields: {rider: {type: list}, at: {type: timestamp}}"),
