@@ -1,5 +1,6 @@
-"""`headrace events compat`: contracts against their other versions."""
+"""`headrace events compat`, `schema` and `codegen`: contracts against each other, and in the languages of others."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,3 +64,35 @@ def compat(call: Invocation, event: str | None, against: Path | None, mode: "Mod
             )
     if wrong:
         sys.exit(1)
+
+
+@click.command()
+@click.argument("event")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json-schema", "avro"]),
+    default="json-schema",
+    show_default=True,
+    help="In which language.",
+)
+@common_options
+def schema(call: Invocation, event: str, form: str) -> None:
+    """Show the contract of an event as JSON Schema of its records, or as an Avro schema."""
+    from headrace.events.export import avro_schema, json_schema
+
+    contract = call.project.events.contract(event)
+    found = json_schema(contract) if form == "json-schema" else avro_schema(contract)
+    call.output.data(found, json.dumps(found, indent=2, ensure_ascii=False))
+
+
+@click.command()
+@click.argument("event")
+@common_options
+def codegen(call: Invocation, event: str) -> None:
+    """Show a Python module with a typed dataclass of the event; its fields() are what Producer.send takes."""
+    from headrace.events.export import python_module
+
+    contract = call.project.events.contract(event)
+    source = python_module(contract)
+    call.output.data({"event": contract.name, "version": contract.version, "source": source}, source.rstrip("\n"))

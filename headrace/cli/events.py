@@ -12,7 +12,7 @@ import click
 
 from headrace.cli.common import Invocation, common_options
 from headrace.cli.dead_letters import dead_letters, fix_and_replay
-from headrace.cli.event_contracts import compat
+from headrace.cli.event_contracts import codegen, compat, schema
 from headrace.cli.event_options import parsed_speed, parsed_time, reading_options
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def _said_once() -> Iterator[None]:
             logger.setLevel(level)
 
 
-group.add_command(compat)
+for command in (compat, schema, codegen):
+    group.add_command(command)
 
 
 @group.command()
