@@ -28,7 +28,7 @@ from headrace.project import Project
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "parse.json").read_text(encoding="utf-8"))
 CONTRACTS = {json.dumps(case["contract"]): Contract.model_validate(case["contract"]) for case in VECTORS}
 # What a schema of the value says nothing about, and what its language has no words for: days that no month has, bounds
-# of decimals, whole numbers with a fraction, numbers beyond a double, and line feeds at the end to Python's own patterns.
+# of decimals, whole numbers with a fraction, numbers beyond a double, and a line feed at the end of a text.
 NOT_OF_THE_VALUE = {"wrong_key", "wrong_event_id", "from_the_future", "not_json"}
 NO_WORDS = re.compile(
     r"years 1970|'total' expects at|(02-29|02-30|04-31|0000-01-01)(T00:00:00Z)?'|got number|finite double|\n'$"

@@ -27,9 +27,9 @@ def avro_schema(contract: Contract) -> dict[str, Any]:
     Timestamps are `timestamp-millis`, dates `date`, decimals `decimal` over bytes. An optional field is a union with
     null, and null by default; a field with a default has it as Avro's own.
     """
-    record = _record(contract.name, contract.fields)
     about = {"doc": contract.description} if contract.description else {}
-    return {**record, "namespace": NAMESPACE, **about, "headrace.contract": contract.label}
+    about |= {"namespace": NAMESPACE, "headrace.contract": contract.label}
+    return {"type": "record", "name": contract.name, **about, **_record(contract.name, contract.fields)}
 
 
 def _record(name: str, fields: Mapping[str, Field]) -> dict[str, Any]:

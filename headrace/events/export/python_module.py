@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import keyword
+import re
 from collections.abc import Iterator, Mapping
 from textwrap import indent
 
@@ -15,20 +17,23 @@ _TYPES = {
     "string": "str", "enum": "str", "bool": "bool", "int": "int", "long": "int", "double": "float",
     "decimal": "Decimal", "timestamp": "datetime", "date": "date",
 }  # fmt: skip
+_IMPORTS = {
+    "collections.abc": ("Mapping",),
+    "dataclasses": ("dataclass",),
+    "datetime": ("date", "datetime"),
+    "decimal": ("Decimal",),
+    "typing": ("Any", "Final", "Literal"),
+}
 _HEAD = '''\
-"""The event {event!r}, version {version}. Made by `headrace events codegen {event}`: change its contract instead."""
+"""The event `{event}`, version {version}. Made by `headrace events codegen {event}`: change its contract instead."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Any, Final, Literal
+{imports}
 
-__all__ = {classes}
+__all__ = [{names}]
 
-CONTRACT: Final = {label!r}
+CONTRACT: Final = "{label}"
 """Name and version of the contract."""
 '''
 
@@ -40,11 +45,30 @@ def python_module(contract: Contract) -> str:
     takes. Fields with the name of a keyword, or `fields`, end in an underscore there.
     """
     classes = list(_classes(_class_name(contract.name), contract.fields, contract.description or ""))
-    names = sorted(name for name, _ in classes)
+    sources = [source for _, source in classes]
+    names = ["CONTRACT", *sorted(name for name, _ in classes)]
     head = _HEAD.format(
-        event=contract.name, version=contract.version, label=contract.label, classes=["CONTRACT", *names]
+        event=contract.name,
+        version=contract.version,
+        label=contract.label,
+        names=", ".join(map(_literal, names)),
+        imports="\n".join(_imports("".join(sources) + " Final")),
     )
-    return "\n\n".join([head, *(source for _, source in classes)])
+    return "\n\n".join([head, *sources])
+
+
+def _imports(source: str) -> Iterator[str]:
+    """Yield the imports of the names that the source uses."""
+    used = set(re.findall(r"\w+", source))
+    for module, names in _IMPORTS.items():
+        wanted = [name for name in names if name in used]
+        if wanted:
+            yield f"from {module} import {', '.join(wanted)}"
+
+
+def _literal(value: object) -> str:
+    """Return a value as Python writes it, texts in double quotes."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _classes(name: str, fields: Mapping[str, Field], about: str) -> Iterator[tuple[str, str]]:
@@ -53,7 +77,8 @@ def _classes(name: str, fields: Mapping[str, Field], about: str) -> Iterator[tup
         yield from _inner_classes(f"{name}{_class_name(field_name)}", field)
     lines = [_declared(name, field_name, field) for field_name, field in fields.items()]
     values = [
-        f"{field_name!r}: {_sent(f'self.{_attribute(field_name)}', field)}," for field_name, field in fields.items()
+        f"{_literal(field_name)}: {_sent(f'self.{_attribute(field_name)}', field)},"
+        for field_name, field in fields.items()
     ]
     docs = [f"{_attribute(field_name)}: {_about(field)}" for field_name, field in fields.items()]
     summary = " ".join(about.split()).rstrip(".") or f"What the contract calls {name}"
@@ -98,7 +123,7 @@ def _type(name: str, field: Field) -> str:
     if field.type == "map" and inner is not None:
         return f"Mapping[str, {_or_none(name, inner)}]"
     if field.allowed is not None:
-        return f"Literal[{', '.join(map(repr, field.allowed))}]"
+        return f"Literal[{', '.join(map(_literal, field.allowed))}]"
     return _TYPES[field.type]
 
 
@@ -126,11 +151,11 @@ def _default(name: str, field: Field) -> str:
         return f'datetime.fromisoformat("{format_timestamp(value).removesuffix("Z")}+00:00")'
     if field.type == "date":
         return f'date.fromisoformat("{value}")'
-    return f'Decimal("{value}")' if field.type == "decimal" else repr(value)
+    return f'Decimal("{value}")' if field.type == "decimal" else _literal(value)
 
 
 def _about(field: Field) -> str:
-    words = " ".join((field.description or f"A {field.type}").split()).rstrip(".")
+    words = " ".join((field.description or f"Of the type {field.type}").split()).rstrip(".")
     return _text(words + (f", in {field.unit}" if field.unit else "")) + "."
 
 
