@@ -24,7 +24,13 @@ from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.settings import KafkaConnection
 from headrace_lake.topic_consumer import TopicConsumer
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import KafkaConfigurationError, KafkaError, KafkaTimeoutError, ProducerFencedError
+from kafka.errors import (
+    InvalidProducerEpochError,
+    KafkaConfigurationError,
+    KafkaError,
+    KafkaTimeoutError,
+    ProducerFencedError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -97,17 +103,22 @@ class Rekeyer:
             on_ready: Is called once, when the broker has ended what an earlier one had begun.
 
         Raises:
-            RekeyError: Another rekeyer of this name has started.
+            RekeyError: Another rekeyer of this name has started, or a transaction took too long.
         """
         pause_seconds = FIRST_PAUSE_SECONDS
         while not stop.is_set():
             began = time.monotonic()
             try:
                 self._session(stop, on_ready)
-            except ProducerFencedError as error:
+            except (ProducerFencedError, InvalidProducerEpochError) as error:
+                # Trying again here would shut the other one out, which would do the same.
                 raise RekeyError(
-                    "another process writes the events by their other keys",
-                    {"transactions": self._name, "expected": "one rekey process a project"},
+                    "the broker takes no more from this process: another one writes the events by their other keys",
+                    {
+                        "transactions": self._name,
+                        "expected": "one rekey process a project,"
+                        f" which takes less than {_TRANSACTION_MS // 1000} s for a transaction",
+                    },
                     "headrace status",
                 ) from error
             except KafkaConfigurationError:

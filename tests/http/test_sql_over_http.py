@@ -82,7 +82,7 @@ def test_an_answer_that_is_cut_off_says_so_in_its_last_line(asked: Client) -> No
         ({"query": "select * from read_text('/etc/hostname')"}, 422, "a query reads tables of the lake, nothing else"),
         ({"query": "select 1", "more": 1}, 400, "the body does not hold a query"),
         ({"query": "select 1", "params": 1}, 400, "params is neither an object nor an array"),
-        ({"query": "select $a", "params": {"b": 1}}, 422, "the query is wrong: "),
+        ({"query": "select $a", "params": {"b": 1}}, 422, "the query asks for "),
         ({"query": "select error('no') from range(2)"}, 422, "the query"),
         ({"query": "select \ud800"}, 400, "the body is not JSON"),
     ],

@@ -68,7 +68,7 @@ def committed(connection: KafkaConnection, enough: Callable[[list[Any]], bool]) 
     found: list[Any] = []
     try:
         consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 150
         while not enough(found):
             assert time.monotonic() < deadline, len(found)
             for records in consumer.poll(100).values():
@@ -103,11 +103,11 @@ def test_each_event_is_there_once_by_its_other_key_when_the_writer_is_replaced(
     # A second one at any moment: it ends what the first has open, which can write no more.
     second_stop, second, second_failures = start(contract, connection)
     send(contract, connection, 3_000, 3_000)
-    thread.join(60)
+    thread.join(120)
     records = committed(connection, lambda found: len({record.headers[-1][1] for record in found}) == 6_000)
     stop.set()
     second_stop.set()
-    second.join(60)
+    second.join(120)
 
     assert len(records) == 6_000
     for record in records:
@@ -120,9 +120,9 @@ def test_each_event_is_there_once_by_its_other_key_when_the_writer_is_replaced(
     (failure,) = failures
     assert isinstance(failure, RekeyError)
     assert str(failure) == (
-        "another process writes the events by their other keys\n"
+        "the broker takes no more from this process: another one writes the events by their other keys\n"
         "  transactions:  rekey-of-the-test\n"
-        "  expected:      one rekey process a project\n"
+        "  expected:      one rekey process a project, which takes less than 30 s for a transaction\n"
         "  try:           headrace status"
     )
 
@@ -144,7 +144,7 @@ def test_what_the_contract_refuses_is_left_out_and_a_missing_id_is_the_place(
     stop, thread, failures = start(contract, connection)
     records = committed(connection, lambda found: len(found) == 2)
     stop.set()
-    thread.join(60)
+    thread.join(120)
     assert failures == []
     assert sorted((record.key, dict(record.headers)["event_id"]) for record in records) == [
         (b"7", b"pay-1-0"),
