@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.bench import online_report, training_set_report
+from headrace.bench import ingest_report, online_report, training_set_report
 from headrace.bench.features_report import COLUMNS, ratio_rows, rows_of
 
 FOLDER = Path(__file__).parent
@@ -83,7 +83,26 @@ def _online(result: Mapping[str, Any]) -> str:
     )
 
 
-_PAGES = {"features": _features, "latency": _latency, "training_set": _training_set, "online": _online}
+def _ingest(result: Mapping[str, Any]) -> str:
+    return "\n".join(
+        [
+            _machine(result["machine"]),
+            f"Median of {result['rounds']} rounds of {result['events']:,} events of {result['record_bytes']} bytes:\n",
+            _table(ingest_report.COLUMNS, ingest_report.rows_of(result)),
+            _table(("ratio of rates", "value", "least"), ratio_rows(result)),
+            f"{result['rate']:,} events a second:\n",
+            _table(ingest_report.DELAY_COLUMNS, ingest_report.delay_rows(result)),
+        ]
+    )
+
+
+_PAGES = {
+    "features": _features,
+    "latency": _latency,
+    "training_set": _training_set,
+    "online": _online,
+    "ingest": _ingest,
+}
 
 
 def _machine(machine: Mapping[str, Any]) -> str:

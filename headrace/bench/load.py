@@ -89,6 +89,7 @@ class Reading:
         records: How many different events to wait for.
         longest_seconds: How long to wait for them.
         variant: Only scores of this variant; None reads all records.
+        id_field: Field of the value that says which event it is.
     """
 
     part: LatencyPart
@@ -97,6 +98,7 @@ class Reading:
     records: int
     longest_seconds: float
     variant: str | None = None
+    id_field: str = "event_id"
 
 
 def read_arrivals(connection: KafkaConnection, reading: Reading, barrier: Barrier, results: "Queue[Noted]") -> None:
@@ -115,7 +117,7 @@ def read_arrivals(connection: KafkaConnection, reading: Reading, barrier: Barrie
             for value, at_ns in arrivals():
                 row = orjson.loads(value)
                 if reading.variant is None or row["variant"] == reading.variant:
-                    arrived.setdefault(row["event_id"], at_ns)
+                    arrived.setdefault(row[reading.id_field], at_ns)
     results.put(Noted(reading.part, arrived, {}))
 
 

@@ -63,6 +63,13 @@ def messages(workload: Workload, contract: Contract) -> Iterator[Message]:
         yield Message(encoded.key, encoded.value, headers, now_ms)
 
 
+def events(workload: Workload) -> Iterator[dict[str, object]]:
+    """Yield the fields of as many events, as an application hands them to the SDK."""
+    random = Random(workload.seed)
+    for number in range(workload.events):
+        yield _fields(random, workload.keys, START_MS + number * STEP_MS)
+
+
 def _fields(random: Random, keys: int, event_time_ms: int) -> dict[str, object]:
     return {
         "subscriber_id": f"sub-{random.randrange(keys):06d}",

@@ -198,6 +198,33 @@ def lake(rows: int, batch_rows: int, visible: int, output_format: str) -> None:
     output.line(f"\ncompaction: {compaction['seconds']:g} s, {sizes}")
 
 
+@group.command()
+@click.option("--events", type=click.IntRange(min=1000), default=100_000, show_default=True, help="Events of a round.")
+@click.option("--keys", type=click.IntRange(min=1), default=5_000, show_default=True, help="Keys they are spread over.")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds; all take turns.")
+@click.option("--rate", type=click.IntRange(min=1), default=1000, show_default=True, help="Events/s from put to get.")
+@click.option("--seconds", type=click.IntRange(min=0), default=20, show_default=True, help="How long; 0: left out.")
+@_output_option
+def ingest(events: int, keys: int, rounds: int, rate: int, seconds: int, output_format: str) -> None:
+    """Measure the SDK by both of its clients, beside the plain clients that send the same bytes; and from put to get.
+
+    Rates count from the first event to the last acknowledgement; the SDK checks and encodes each event, too.
+    """
+    from headrace.bench.features_report import ratio_rows
+    from headrace.bench.ingest import IngestBench, bench_ingest
+    from headrace.bench.ingest_report import COLUMNS, DELAY_COLUMNS, as_data, delay_rows, rows_of
+    from headrace.bench.machine import describe_machine
+
+    _end_in_order_on_sigterm()
+    machine = describe_machine()
+    data = as_data(bench_ingest(IngestBench(events, keys, rounds, rate, seconds), _reporter()), machine)
+    _show(output_format, data, (COLUMNS, rows_of(data)), ratio_rows(data), ratio="ratio of rates")
+    if output_format == "text" and data["put_to_get_ms"]:
+        output = _output(output_format)
+        output.line("")
+        output.table(DELAY_COLUMNS, delay_rows(data))
+
+
 def _end_in_order_on_sigterm() -> None:
     # What was started ends by its leash anyway; this way the temporary folder is removed, too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

@@ -101,7 +101,8 @@ class Producer:
             block_seconds: Longest wait for space.
             delivery_timeout_seconds: An event that waits this long for a broker, or has been with the client this long
                 without an answer, fails with `BrokerUnavailableError`.
-            on_delivery: Called once per event with its delivery, from an inner thread; must be quick, must not send.
+            on_delivery: Called once per event with its delivery, from an inner thread or one that calls `send`; must
+                be quick, must not send, and must not want a lock that is held around `send`.
                 An event that was spilled has a second delivery, when it is sent from the disk.
             spill_folder: Where events go that find no broker and no space; they are sent in order when one answers, by
                 this process or the next. One producer a folder.

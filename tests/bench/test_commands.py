@@ -24,6 +24,7 @@ def test_all_benchmarks_are_listed() -> None:
     result = CliRunner().invoke(group, ["--help"])
     assert [line.split()[0] for line in result.output.split("Commands:")[1].strip().splitlines()] == [
         "features",
+        "ingest",
         "lake",
         "latency",
         "online",

@@ -1,0 +1,29 @@
+"""`headrace bench ingest`: every sender delivers all, and the delays are those of single events."""
+
+from pathlib import Path
+from typing import Any
+
+from headrace.bench.ingest import SENDERS, IngestBench, IngestResult, Sent, measure_ingest
+from headrace.bench.ingest_report import as_data, delay_rows, rows_of
+
+
+def test_every_sender_delivers_all_and_arrivals_follow_their_sending(broker: Any, tmp_path: Path) -> None:
+    bench = IngestBench(events=1_000, keys=50, rounds=1, rate=200, seconds=1, followed=("headrace",))
+    said: list[str] = []
+    result = measure_ingest(bench, broker.connection, tmp_path, said.append)
+    assert {sender: len(runs) for sender, runs in result.sent.items()} == dict.fromkeys(SENDERS, 1)
+    assert {sender: len(delays) for sender, delays in result.put_to_get_ms.items()} == {"headrace": 100}
+    assert min(min(delays) for delays in result.put_to_get_ms.values()) > 0
+    assert len(said) == len(SENDERS) + 1
+
+
+def test_the_result_has_medians_ratios_and_delays() -> None:
+    sent = {sender: [Sent(seconds, 0.1)] for sender, seconds in zip(SENDERS, (0.5, 0.25, 0.2, 0.1), strict=True)}
+    result = IngestResult(IngestBench(events=1_000), 200.04, sent, {"headrace": [1.0, 2.0, 3.0]})
+    data = as_data(result, {})
+    assert data["ratios"] == {
+        "headrace/kafka_python": 0.5, "headrace_confluent/kafka_python": 1.25, "headrace_confluent/confluent": 0.5,
+    }  # fmt: skip
+    assert rows_of(data)[0] == ["headrace", 2000, 2000, 2000, 100.0]
+    assert delay_rows(data) == [["headrace", 2.0, 3.0, 3.0, 3.0]]
+    assert data["record_bytes"] == 200.0
