@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from headrace_ingestion.errors import DeliveryError
 from headrace_ingestion.transport import DeliveryReport, OutgoingRecord
@@ -51,17 +50,27 @@ class FlushResult(NamedTuple):
     spilled: int = 0
 
 
+class Answerer(Protocol):
+    """Keeps deliveries until they are answered."""
+
+    def settle(self, delivery: Delivery, result: DeliveryReport | DeliveryError) -> None:
+        """Answer a delivery."""
+
+    def wait(self, delivery: Delivery, timeout_seconds: float | None) -> bool:
+        """Wait for the answer; return whether it is there."""
+
+
 class Delivery:
     """The outcome of one event, now or later."""
 
-    __slots__ = ("_wait", "error", "event_id", "record", "report", "sent_at_seconds", "spool_number")
+    __slots__ = ("_answerer", "error", "event_id", "record", "report", "sent_at_seconds", "spool_number")
 
     def __init__(
         self,
         event_id: str,
         record: OutgoingRecord,
         sent_at_seconds: float,
-        wait: Callable[[Delivery, float | None], bool],
+        answerer: Answerer,
         spool_number: int | None = None,
     ) -> None:
         """Hold an event that has no answer yet; made by the producer, with its number when it comes from the disk."""
@@ -70,13 +79,17 @@ class Delivery:
         self.sent_at_seconds = sent_at_seconds
         self.report: DeliveryReport | None = None
         self.error: DeliveryError | None = None
-        self._wait = wait
+        self._answerer = answerer
         self.spool_number = spool_number
 
     @property
     def done(self) -> bool:
         """Whether there is a report or an error."""
         return self.report is not None or self.error is not None
+
+    def settle(self, result: DeliveryReport | DeliveryError) -> None:
+        """Take the answer; done by what carries the event."""
+        self._answerer.settle(self, result)
 
     def result(self, timeout_seconds: float | None = None) -> DeliveryReport:
         """Wait for the answer and return where the event stands.
@@ -88,7 +101,7 @@ class Delivery:
             DeliveryError: The event was given up; the class says why and whether trying again may help.
             TimeoutError: There is no answer yet.
         """
-        if not self.done and not self._wait(self, timeout_seconds):
+        if not self.done and not self._answerer.wait(self, timeout_seconds):
             raise TimeoutError(f"event {self.event_id} has no delivery report after {timeout_seconds} s")
         if self.error is not None:
             raise self.error

@@ -51,6 +51,7 @@ class Outbox:
         lock = threading.Lock()
         self._max_events = max_events
         self._client_max_events = client_max_events or max_events
+        self._takes_all = client_max_events is None
         # Who found it full waits until an eighth is free: waking for every single place would cost a change of threads
         # per event.
         self._low_water = max_events - max(1, max_events // 8)
@@ -86,7 +87,7 @@ class Outbox:
                 return Put.CLOSED
             self._pending[delivery] = None
             self._sent += 1
-            if ready and self._clear and self._client_room() >= 0:
+            if ready and self._clear and (self._takes_all or self._client_room() >= 0):
                 return Put.YOURS
             self._queue(delivery)
             return Put.QUEUED

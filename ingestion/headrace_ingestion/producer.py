@@ -8,7 +8,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -224,7 +223,7 @@ class Producer:
             trace = traceparent_of(event_id) if own_id else new_traceparent()
         headers = [(EVENT_ID, event_id.encode()), event.header, (TRACEPARENT, trace.encode())]
         record = OutgoingRecord(event.topic, encoded.key, encoded.value, headers, now_ms)
-        delivery = Delivery(event_id, record, self._clock.monotonic_seconds(), self._outbox.wait)
+        delivery = Delivery(event_id, record, self._clock.monotonic_seconds(), self._outbox)
         ready = self._transport.ready(event.topic)
         if self._spill is not None:
             return self._put_or_spill(self._spill, event, delivery, ready)
@@ -263,7 +262,7 @@ class Producer:
 
     def _hand_over(self, delivery: Delivery) -> None:
         try:
-            self._transport.send(delivery.record, partial(self._outbox.settle, delivery))
+            self._transport.send(delivery.record, delivery.settle)
         except (BrokerUnavailableError, UnknownTopicError):
             self._outbox.queue(delivery)
         except DeliveryError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from functools import partial
 
 from headrace_ingestion.clock import Clock
 from headrace_ingestion.delivery import Delivery
@@ -112,7 +111,7 @@ class Sender:
                 parked[record.topic].append(rest.popleft())
                 continue
             try:
-                send(record, partial(settle, delivery))
+                send(record, delivery.settle)
             except UnknownTopicError:
                 parked[record.topic] = deque()
                 continue
@@ -130,7 +129,7 @@ class Sender:
             waiting = self._parked.pop(topic)
             try:
                 while waiting:
-                    self._transport.send(waiting[0].record, partial(self._outbox.settle, waiting[0]))
+                    self._transport.send(waiting[0].record, waiting[0].settle)
                     waiting.popleft()
             except (UnknownTopicError, BrokerUnavailableError) as error:
                 limit = TOPIC_WAIT_SECONDS if isinstance(error, UnknownTopicError) else self._timeout_seconds

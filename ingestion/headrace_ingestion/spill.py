@@ -144,7 +144,7 @@ class Spill:
             room = self._outbox.room_behind_nothing() if time.monotonic() >= self._paused_until else 0
             for number, record in self._spool.read(min(room, REPLAY_EVENTS)):
                 event_id = dict(record.headers)[EVENT_ID].decode()
-                self._outbox.put_again(Delivery(event_id, record, now_seconds, self._outbox.wait, number))
+                self._outbox.put_again(Delivery(event_id, record, now_seconds, self._outbox, number))
             return self._spool.active
 
     def await_empty(self, timeout_seconds: float | None) -> int:
