@@ -1,5 +1,6 @@
 """The distribution as others install it: light to import, complete by itself."""
 
+import ast
 import json
 import shutil
 import subprocess
@@ -89,16 +90,39 @@ print("alone")
 """
 
 
+def test_the_sources_are_of_the_oldest_python_that_is_promised() -> None:
+    for source in PACKAGE.rglob("*.py"):
+        text = source.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text, str(source), feature_version=(3, 10))):
+            # What the parser lets pass: a star within brackets is of 3.11 where it has no parentheses of its own.
+            if isinstance(node, ast.Subscript) and any(isinstance(part, ast.Starred) for part in ast.walk(node.slice)):
+                assert (ast.get_source_segment(text, node.slice) or "").startswith("("), f"{source}:{node.lineno}"
+
+
+def python_of(uv: str, version: str) -> str:
+    """Return the interpreter of that version, or skip: nothing is downloaded for a test."""
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return sys.executable
+    found = subprocess.run(
+        [uv, "python", "find", "--no-python-downloads", "--system", version], capture_output=True, text=True
+    )
+    if found.returncode != 0:
+        pytest.skip(f"Python {version} is not on this machine")
+    return found.stdout.strip()
+
+
 @pytest.mark.slow
-def test_the_wheel_works_alone_in_an_empty_environment(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+def test_the_wheel_works_alone_in_an_empty_environment(version: str, tmp_path: Path) -> None:
     uv = shutil.which("uv")
     if uv is None:
         pytest.skip("uv is not on the path")
+    interpreter = python_of(uv, version)
     build = [uv, "build", "--quiet", "--wheel", "--package", "headrace-ingestion", "--out-dir", str(tmp_path)]
     subprocess.run(build, check=True, cwd=ROOT, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     environment = tmp_path / "venv"
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(environment)], check=True)
+    subprocess.run([uv, "venv", "--quiet", "--python", interpreter, str(environment)], check=True)
     python = environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), str(wheel)], check=True)
     done = subprocess.run([str(python), "-c", ALONE], check=True, capture_output=True, text=True, cwd=tmp_path)
