@@ -1,7 +1,9 @@
 """Events over HTTP: every form, an answer for each record, limits; through a real broker."""
 
+import asyncio
 import gzip
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from headrace_ingestion import EventError, Producer
 from headrace_ingestion.testing import FakeBroker
 from serving import LINES, Client
 
+from headrace.http.bodies import read_body
+from headrace.http.errors import SlowBodyError, status_of
 from headrace.project import Project
 
 AT = "2026-01-31T12:00:00Z"
@@ -143,3 +147,15 @@ def test_the_server_says_that_it_lives_and_is_ready(client: Client) -> None:
     assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert b"<code>POST /events/{name}</code>" in page.body
     assert b"<script" not in page.body
+
+
+async def _never() -> AsyncIterator[bytes]:
+    yield b"[1"
+    await asyncio.Event().wait()
+
+
+def test_a_body_that_does_not_come_is_given_up() -> None:
+    with pytest.raises(SlowBodyError) as slow:
+        asyncio.run(read_body(_never(), None, 1_000, read_seconds=0.01))
+    assert str(slow.value).splitlines()[1] == "  received:  2 bytes"
+    assert status_of(slow.value) == 408

@@ -1,15 +1,18 @@
 """The policy file rules HTTP beside the scopes of the keys, and every request is written down."""
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from headrace_features.online.row import OnlineRow, Order
 from served_project import written_project
 from serving import Client, serving
 
 from headrace.http.keys import project_keys
+from headrace.online import open_online_store
 from headrace.project import Project
 
 POLICY = """\
@@ -24,6 +27,11 @@ rules:
     resources: [ops.audit]
     where: principal <> 'reader'
     mask: [why]
+  - name: feature readers
+    principals: [reader]
+    actions: [features:read]
+    resources: [series]
+    mask: [value_sum_1h]
 """
 
 
@@ -63,3 +71,14 @@ def test_a_key_does_what_both_its_scopes_and_the_policy_allow(ruled: tuple[Proje
         ["sender", "features:read", "series", "denied", "1", "***"],
         ["sender", "sql:read", "events.reading", "denied", "1", "***"],
     ]
+
+
+def test_a_masked_feature_is_given_as_null_and_named(ruled: tuple[Project, dict[str, str]]) -> None:
+    project, keys = ruled
+    now_ms = time.time_ns() // 1_000_000
+    row = OnlineRow("s", Order(0, now_ms, 7, 0, 0), now_ms, project.views["series"].digest, b'{"value_sum_1h": 3.5}')
+    with open_online_store(project) as store:
+        store.write("series", [row])
+    with serving(project) as port:
+        found = Client(port, keys["reader"]).get("/features/series/s").data
+    assert (found["freshness"], found["values"], found["masked"]) == ("fresh", {"value_sum_1h": None}, ["value_sum_1h"])
