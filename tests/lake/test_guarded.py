@@ -37,6 +37,17 @@ def test_masked_columns_and_hidden_rows_are_never_seen(lake: Lake) -> None:
     assert lake.sql("select count(*) from events.call where subscriber_id <> '***'", guard=guard).rows == [(0,)]
 
 
+@pytest.mark.parametrize("where", ["duration_s >= 5", "regexp_matches(event_id, '[5-9]$')"])
+def test_no_expression_of_a_query_is_evaluated_on_a_hidden_row(lake: Lake, where: str) -> None:
+    # It would tell of the row by its error.
+    tells = "CAST(CASE WHEN duration_s < 5 THEN event_id ELSE '1' END AS INTEGER) = 1"
+    for query in (
+        f"select count(*) from events.call where {tells}",
+        f"select count(*) from (select {tells} as ok from events.call) where ok",
+    ):
+        assert lake.sql(query, guard=lambda table: Shown(where)).rows == [(5,)]
+
+
 @pytest.mark.parametrize(
     "query",
     [
