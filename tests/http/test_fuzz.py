@@ -88,6 +88,23 @@ def test_every_event_of_the_document_is_one_that_the_contract_takes(client: Clie
     assert client.post("/events/reading", smallest).status == 200
 
 
+_WORDS = [
+    *("select", "from", "events.reading", "value", "*", "(", ")", ",", "1", "'x'", "where", "$a", "?", "::int", "/"),
+    *("with", "as", "ops.audit", "count(*)", "null", ";", "order by", "range(9)", "unnest([1])", "{}", "\x00"),
+]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(st.sampled_from(_WORDS), max_size=8).map(" ".join).map(lambda text: f"select {text}") | _TEXT,
+    st.none() | st.lists(_SCALARS, max_size=2) | st.dictionaries(st.sampled_from(["a", "b"]), _SCALARS, max_size=2),
+    st.sampled_from(["*/*", "application/vnd.apache.arrow.stream"]),
+)
+def test_no_query_is_answered_with_a_500(client: Client, query: str, params: Any, accept: str) -> None:
+    answer = client.post("/sql", {"query": query, "params": params}, accept=accept)
+    assert answer.status in (200, 400, 422), answer.body
+
+
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(["/features/series/", "/features/", "/events/", "/"]), st.text(max_size=10), st.booleans())
 def test_no_path_is_answered_with_a_500(client: Client, start: str, text: str, is_post: bool) -> None:
