@@ -146,7 +146,7 @@ def test_a_letter_that_was_being_sent_when_a_run_ended_is_looked_for_on_the_topi
 
 
 def test_runs_that_are_killed_leave_each_letter_once_on_the_topic(live: Project, broker: Any) -> None:
-    count = 60
+    count = 40
     letters(live, *(reading(-n - 1) for n in range(count)))
     script = Path(__file__).with_name("replay_process.py")
     prefix = live.settings.kafka.topic_prefix

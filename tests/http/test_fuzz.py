@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serving import Client
 
-EXAMPLES = 150
+EXAMPLES = 80
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _TEXT
 _ANYTHING = st.recursive(
@@ -94,7 +94,7 @@ _WORDS = [
 ]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.sampled_from(_WORDS), max_size=8).map(" ".join).map(lambda text: f"select {text}") | _TEXT,
     st.none() | st.lists(_SCALARS, max_size=2) | st.dictionaries(st.sampled_from(["a", "b"]), _SCALARS, max_size=2),
@@ -105,7 +105,7 @@ def test_no_query_is_answered_with_a_500(client: Client, query: str, params: Any
     assert answer.status in (200, 400, 422), answer.body
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(["/features/series/", "/features/", "/events/", "/"]), st.text(max_size=10), st.booleans())
 def test_no_path_is_answered_with_a_500(client: Client, start: str, text: str, is_post: bool) -> None:
     from urllib.parse import quote
