@@ -74,6 +74,17 @@ class BackfillReport:
 
 
 def has_past(project: Project, plan: JobPlan) -> bool:
+    """Return whether the lake holds rows of one of the job's views, of whatever declaration, or imported events."""
+    if has_rows(project, plan):
+        return True
+    events = f"events.{plan.views[0].contract.name}"
+    if events not in _stored(project):
+        return False
+    ((imported,),) = project.lake.sql(f'SELECT count(*) FROM raw.{events.replace(".", "_")} WHERE "_offset" < 0').rows
+    return bool(imported)
+
+
+def has_rows(project: Project, plan: JobPlan) -> bool:
     """Return whether the lake holds rows of one of the job's views, of whatever declaration."""
     return not _stored(project).isdisjoint(f"features.{view.name}" for view in plan.views)
 

@@ -79,9 +79,13 @@ def job_state(project: Project, plan: JobPlan, jar: Path) -> tuple[StateFolder, 
     if project.settings.flink.state_backend != "heap":
         parts.append(project.settings.flink.state_backend)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+    return StateFolder(state_root(project, plan), digest), None
+
+
+def state_root(project: Project, plan: JobPlan) -> Path:
+    """Return the folder of all states that the job has had."""
     configured = project.settings.flink.checkpoint_folder
-    root = Path(configured) if configured else project.folders.flink
-    return StateFolder(root / plan.group, digest), None
+    return (Path(configured) if configured else project.folders.flink) / plan.group
 
 
 def kafka_properties(connection: KafkaConnection) -> dict[str, str]:

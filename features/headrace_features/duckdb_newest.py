@@ -14,6 +14,7 @@ HEAD = (
 """First columns of `newest_sql`; the feature columns follow, under the names `f0`, `f1`, …"""
 
 _ORDER = ("generation", "clock_ms", "source_offset", "revision", "emitted_at_ms")
+_NOT_NEGATIVE = tuple(name for name in _ORDER if name != "source_offset")
 _PLACE = ("key", *_ORDER, "topic_partition", "topic_offset")
 
 
@@ -22,7 +23,7 @@ def newest_sql(view: View, features: Sequence[str], stored: Collection[str]) -> 
 
     The order is that of `online.row.Order`. Of rows that are equal in it, which only an outside hand writes, the first
     of the topic counts, as it does for the online writer. Rows with a part below zero, such as a clock before 1970, are
-    left out: no online store takes them.
+    left out: no online store takes them. Only the offset may be: that of an imported event is.
 
     Args:
         view: The view.
@@ -41,7 +42,7 @@ WITH placed AS NOT MATERIALIZED (
 newest AS (
   SELECT {", ".join(_PLACE)}
   FROM placed
-  WHERE key IS NOT NULL AND least({", ".join((*_ORDER, "event_time_ms"))}) >= 0
+  WHERE key IS NOT NULL AND least({", ".join((*_NOT_NEGATIVE, "event_time_ms"))}) >= 0
   QUALIFY row_number() OVER (PARTITION BY key ORDER BY {order}, topic_partition, topic_offset) = 1
 )
 SELECT {", ".join((*HEAD, *(f"f{index}" for index in range(len(features)))))}

@@ -80,6 +80,8 @@ def past_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic:
         **{rows_of(view): ("source_partition", "source_offset", "TRUE") for view in views},
         **{f"raw.ops_{ledger}": ("partition", "offset", f'"view" IN ({names})') for ledger in LEDGERS},
         "raw.ops_dead_letters": ("partition", "offset", f'"topic" = {text(topic)}'),
+        # Imported events stand before the first of the topic: they are past, whoever has read the topic or not.
+        events_of(views[0]): ("_partition", "_offset", '"_offset" < 0'),
     }
     parts = [
         f"SELECT {quoted(partition)} AS p, {quoted(offset)} AS o FROM {table} WHERE {condition}"
@@ -88,7 +90,9 @@ def past_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic:
     ]
     if not parts:
         return Past({}, -1)
-    found = connection.execute(f"SELECT p, max(o) + 1 FROM ({' UNION ALL '.join(parts)}) GROUP BY ALL ORDER BY 1")
+    found = connection.execute(
+        f"SELECT p, greatest(max(o) + 1, 0) FROM ({' UNION ALL '.join(parts)}) GROUP BY ALL ORDER BY 1"
+    )
     past = Past(dict(found.fetchall()), -1)
     time = quoted(views[0].contract.time)
     newest = f"SELECT max(epoch_ms({time})) FROM {events_of(views[0])} WHERE {past.contains}"

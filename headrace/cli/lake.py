@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from headrace.cli.common import Invocation, common_options
+from headrace.cli.lake_import import import_
 from headrace.cli.lake_quality import quality
 from headrace.cli.lake_sql import queries, sql
 from headrace.cli.lake_tables import describe, profile, register
@@ -35,6 +36,7 @@ group.add_command(describe)
 group.add_command(register)
 group.add_command(profile)
 group.add_command(quality)
+group.add_command(import_)
 
 
 @group.command()

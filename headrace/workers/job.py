@@ -40,10 +40,13 @@ def body(worker: Worker) -> None:
 def _begin_behind_the_past(worker: Worker, plan: JobPlan, settings: JobSettings) -> None:
     """Let a job without state go on where the lake ends, if that knows its views."""
     # DuckDB and Delta cost a second, which a job with state does not need.
-    from headrace.backfill import backfill, bring_online, has_past
+    from headrace.backfill import alone, backfill, bring_online, has_past
 
     if settings.state.seam(settings.base_uri) is None:
-        if not has_past(worker.project, plan):
+        # While events are imported, what is there is not all of the past.
+        with alone(plan, settings.state):
+            is_past_there = has_past(worker.project, plan)
+        if not is_past_there:
             return
         worker.log.info("no state of this plan, but rows of its views: computing their past from the lake")
         # The lake writer, which is started after this process was ready, has to come along.

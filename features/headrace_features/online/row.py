@@ -14,6 +14,7 @@ _DIGITS = 19
 """A signed integer of 64 bits has at most this many."""
 
 _TEXT = ",".join([f"%0{_DIGITS}d"] * 5)
+_COMPLEMENT = 10 ** (_DIGITS - 1)
 
 
 class Order(NamedTuple):
@@ -25,7 +26,7 @@ class Order(NamedTuple):
     Attributes:
         generation: The key's generation, from 0.
         clock_ms: The key's clock, in milliseconds since 1970.
-        source_offset: Offset of the event in its partition.
+        source_offset: Offset of the event in its partition; that of an imported event is negative.
         revision: 0 from the job; a repair has a higher one.
         emitted_at_ms: When the row was made, in milliseconds since 1970.
     """
@@ -38,12 +39,20 @@ class Order(NamedTuple):
 
     def text(self) -> str:
         """Return the order as 99 characters that compare, character by character, as the numbers do."""
-        return _TEXT % self
+        if self.source_offset >= 0:
+            return _TEXT % self
+        # A minus sign stands before every digit, and of two negative numbers the one nearer to zero is the greater.
+        placed = self._replace(source_offset=self.source_offset + _COMPLEMENT)
+        before, after = f"{placed.generation:0{_DIGITS}d},{placed.clock_ms:0{_DIGITS}d},", _TEXT % placed
+        return f"{before}-{after[len(before) + 1 :]}"
 
     @classmethod
     def parse(cls, text: str) -> Order:
         """Return the order that `text()` wrote."""
-        return cls(*map(int, text.split(",")))
+        found = cls(*map(int, text.split(",")))
+        if found.source_offset < 0:
+            found = found._replace(source_offset=-found.source_offset - _COMPLEMENT)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ class OnlineRow:
 
     Attributes:
         key: The entity key as text: a number in decimal digits.
-        order: Its place in the history of the key. No part is negative.
+        order: Its place in the history of the key. No part but the offset is negative.
         event_time_ms: The event's own time, in milliseconds since 1970.
         declaration: Hash of the declaration that computed it.
         values: The features: one JSON object, UTF-8.
@@ -65,10 +74,10 @@ class OnlineRow:
     values: bytes
 
     def __post_init__(self) -> None:
-        if min(self.order) < 0:
+        if min(self.order._replace(source_offset=max(self.order.source_offset, 0))) < 0:
             raise OnlineStoreError(
                 f"the row of {self.key!r} has the order {tuple(self.order)}",
-                {"expected": "generation, clock_ms, source_offset, revision and emitted_at_ms of zero or more"},
+                {"expected": "generation, clock_ms, revision and emitted_at_ms of zero or more"},
                 "headrace features verify",
             )
 
