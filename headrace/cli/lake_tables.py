@@ -11,6 +11,8 @@ from headrace.cli.progress import working
 if TYPE_CHECKING:
     from headrace.project import Project
 
+_PROFILE_SECONDS = 600.0
+
 
 @click.command()
 @click.argument("table")
@@ -101,6 +103,11 @@ def _field_text(field: dict[str, Any] | None) -> str | None:
     show_default=True,
     help="Most rows that distributions are computed from.",
 )
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop after this time; default: the limit of the workgroup `default`, where it is set, else 600.",
+)
 @common_options
 def profile(
     call: Invocation,
@@ -110,6 +117,7 @@ def profile(
     key: str | None,
     time: str | None,
     sample_rows: int,
+    seconds: float | None,
 ) -> None:
     """Draw what stands in a table: distributions, nulls, skew, correlation, and what numbers do over time.
 
@@ -121,8 +129,10 @@ def profile(
     from headrace_lake.profile.figures import profile as figures_of
 
     from headrace.queries import query_limits
+    from headrace.settings_lake import DEFAULT_WORKGROUP
 
-    limits = query_limits(call.project)
+    is_limited = DEFAULT_WORKGROUP in call.project.settings.lake.workgroups
+    limits = query_limits(call.project, seconds=seconds or (None if is_limited else _PROFILE_SECONDS))
     with working("computing the figures"):
         found = figures_of(
             call.project.lake, table, columns=columns, key=key, time=time, sample_rows=sample_rows, limits=limits
