@@ -79,9 +79,9 @@ def _file_select(connection: duckdb.DuckDBPyConnection, file: Path, view: View) 
         raise BackfillError(
             f"the file {file} does not exist", {"expected": "a Parquet file of events"}, f"ls {file.parent}"
         )
-    fields = view.contract.fields
+    fields = {name: field for name, field in view.contract.fields.items() if field.is_computed}
     there = [name for name, *_ in connection.execute(f"DESCRIBE FROM read_parquet({text(str(file))})").fetchall()]
-    missing = [name for name, declared in fields.items() if declared.required and name not in there]
+    missing = [name for name, declared in fields.items() if declared.is_needed and name not in there]
     if missing:
         raise BackfillError(
             f"the file {file} has no column {missing[0]!r}, which the event {view.contract.name!r} requires",
@@ -95,7 +95,11 @@ def _file_select(connection: duckdb.DuckDBPyConnection, file: Path, view: View) 
             value = f"date_trunc('millisecond', CAST({value} AS TIMESTAMPTZ))"
         # −0.0 becomes 0.0, as at the entry of the stream.
         value = f"CAST({value} AS DOUBLE) + 0e0" if declared.type == "double" else value
-        columns.append(f"CAST({value} AS {_SQL_TYPES[declared.type]}) AS {quoted(name)}")
+        kind = _SQL_TYPES[declared.plain_type]
+        value = f"CAST({value} AS {kind})"
+        if declared.default is not None:
+            value = f"COALESCE({value}, CAST({text(str(declared.default))} AS {kind}))"
+        columns.append(f"{value} AS {quoted(name)}")
     event_id = '"event_id"' if "event_id" in there else f"{text(view.contract.name + '-0-')} || file_row_number"
     return (
         f'SELECT CAST({quoted(view.key)} AS VARCHAR) AS "_key", {event_id} AS "event_id", 0::INTEGER AS "_partition",'

@@ -186,7 +186,7 @@ def _check_may_lack(
     *,
     is_asked_for: bool,
 ) -> None:
-    if not declared.required and not is_asked_for:
+    if not declared.is_needed and not is_asked_for:
         return
     wanted = f"column {column!r}" if is_asked_for else f"column for the required field {name!r}"
     near = closest(column, header) or next((other for other in header if other not in contract.fields), "COLUMN")

@@ -105,7 +105,7 @@ def _answer(contract: Contract, delivery: Delivery) -> Sent:
 
 
 def _not_json(why: str, contract: Contract, where: str) -> NotJsonError:
-    example = ", ".join(f'"{name}": …' for name, field in contract.fields.items() if field.required)
+    example = ", ".join(f'"{name}": …' for name, field in contract.fields.items() if field.is_needed)
     return NotJsonError(
         f"the event {contract.name!r} cannot be read: {why}",
         {"expected": "one JSON object, in JSON Lines one a line", "where": where},

@@ -77,14 +77,14 @@ class _Pair:
         for name, wanted in reader.items():
             path, sent = f"{within}{name}", writer.get(name)
             if sent is None:
-                if wanted.required and wanted.default is None:
+                if wanted.is_needed:
                     yield path, f"{self.reader} requires it, {self.writer} does not have it"
             else:
                 yield from self.field(path, wanted, sent)
 
     def field(self, path: str, reader: Field, writer: Field) -> Iterator[tuple[str, str]]:
         is_always_sent = writer.required or writer.default is not None
-        if reader.required and reader.default is None and not is_always_sent:
+        if reader.is_needed and not is_always_sent:
             yield path, f"{self.reader} requires it, {self.writer} may leave it out"
         if reader.type != writer.type and reader.type not in _WIDER.get(writer.type, ()):
             yield path, f"{self.writer} sends {writer.type}, {self.reader} reads {reader.type}"

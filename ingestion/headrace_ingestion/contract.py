@@ -137,7 +137,7 @@ class Contract(BaseModel):
                 f"{name}: {{type: {types[0]}}}",
                 (label,),
             )
-        if not field.required or field.default is not None:
+        if not field.is_needed:
             lack = "has a default" if field.required else "is not required"
             raise DeclarationProblem(
                 f"{label!r} is the field {name!r}, which {lack}",

@@ -213,6 +213,11 @@ class Field(BaseModel):
         return "string" if self.type == "enum" else self.type
 
     @property
+    def is_needed(self) -> bool:
+        """Whether a record without it is refused: nothing stands for it."""
+        return self.required and self.default is None
+
+    @property
     def is_computed(self) -> bool:
         """Whether features may read it; what they may not is checked, stored and goes no further."""
         return self.type not in (*NESTED_TYPES, "decimal", "date")

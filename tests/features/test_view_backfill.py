@@ -7,6 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from headrace_features.backfill import BackfillError, backfill
+from headrace_features.resolve import load_view
+from headrace_ingestion.codec import compile_encoder
+from headrace_ingestion.contract import Contract
+from headrace_ingestion.records import Record, StoredRecord
+from headrace_lake import Lake, events_table
+from headrace_lake.commit import commit
+from headrace_lake.decode import compile_decoder
+from headrace_lake.offsets import OffsetRange
 from parity_lake import ParityLake
 from reference import Event
 from view_cases import START_MS
@@ -80,3 +88,35 @@ def test_a_file_without_a_required_field_says_what_it_has(tmp_path: Path) -> Non
         "  contract:  contract reading/1\n"
         "  try:       rename a column of the file to at"
     )
+
+
+def test_events_of_an_older_version_have_the_defaults_from_the_lake_and_from_a_file(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"customer": {"type": "string"}, "at": {"type": "timestamp"}}
+    more = {
+        "weight": {"type": "double", "default": 2.5},
+        "state": {"type": "enum", "values": ["new", "paid"], "default": "new"},
+        "tags": {"type": "list", "items": {"type": "string"}, "required": False},
+    }
+    about = {"name": "order", "key": "customer", "time": "at"}
+    older = Contract.model_validate({**about, "version": 1, "fields": fields})
+    newer = Contract.model_validate({**about, "version": 2, "fields": {**fields, **more}})
+    records: list[Record] = []
+    for offset in range(3):
+        sent = compile_encoder(older)({"customer": "c", "at": f"2026-01-01T00:00:0{offset}Z"})
+        records.append(
+            StoredRecord("events.order", 0, offset, START_MS, sent.key, sent.value, [("contract", b"order/1")])
+        )
+    rows = compile_decoder(events_table(older))(records).rows
+    commit(tmp_path, events_table(older), rows, {"app": OffsetRange(None, 3)})
+    file = tmp_path / "orders.parquet"
+    pq.write_table(rows.select(["customer", "at"]), file)
+    declaration = tmp_path / "orders.yaml"
+    declaration.write_text(
+        "name: orders\nsource: order\nkey: customer\nttl: 24h\nfeatures:\n"
+        "  - window: {of: weight, over: 1h, take: sum}\n  - lag: {of: state, steps: 1}\n"
+    )
+    view = load_view(declaration, {"order": newer}, root=tmp_path)
+    for source in (Lake(tmp_path, [events_table(newer)]), file):
+        found = backfill(source, view)
+        assert found.column("weight_sum_1h").to_pylist() == [2.5, 5.0, 7.5]
+        assert found.column("state_lag_1").to_pylist() == [None, "new", "new"]

@@ -30,7 +30,7 @@ def json_schema(contract: Contract) -> Schema:
 
 
 def _object(fields: Mapping[str, Field]) -> Schema:
-    required = [name for name, field in fields.items() if field.required and field.default is None]
+    required = [name for name, field in fields.items() if field.is_needed]
     return {
         "type": "object",
         "properties": {name: _field(field) for name, field in fields.items()},
@@ -47,7 +47,7 @@ def _field(field: Field) -> Schema:
         schema["x-pii"] = field.pii
     if field.default is not None:
         schema["default"] = field.default
-    return schema if field.required and field.default is None else _or_null(schema)
+    return schema if field.is_needed else _or_null(schema)
 
 
 def _or_null(schema: Schema) -> Schema:
