@@ -275,12 +275,26 @@ def test_a_mutated_declaration_has_the_same_verdict_from_both(
 
 def _small(kind: str) -> list[tuple[dict[str, Any], Path_]]:
     """Return declarations that use every field between them and are quickly read, and which part of each to change."""
+    if kind == "event":
+        return _small_events()
     if kind != "features":
         return [(RICH[kind], ())]
     empty = {key: value for key, value in FEATURES.items() if key in ("name", "source", "key", "ttl")}
     derive = {"large": "amount > 100", "twice": "amount * 2"}
     entries = [{**empty, "derive": derive, "features": [entry]} for entry in FEATURES["features"]]
     return [({**FEATURES, "features": FEATURES["features"][:1]}, ()), *((entry, ("features", 0)) for entry in entries)]
+
+
+def _small_events() -> list[tuple[dict[str, Any], Path_]]:
+    needed = {name: EVENT["fields"][name] for name in ("rider", "at")}
+    least = {"name": "ride", "version": 2, "key": "rider", "time": "at"}
+    bare = {"rider": {"type": "string"}, "at": {"type": "timestamp"}}
+    each = [
+        ({**least, "fields": {**bare, name: field}}, ("fields", name))
+        for name, field in EVENT["fields"].items()
+        if name not in needed
+    ]
+    return [({**EVENT, "fields": needed}, ()), *each]
 
 
 def _mutations(whole: dict[str, Any], below: Path_) -> Iterator[tuple[str, Any]]:
