@@ -1,4 +1,4 @@
-"""Files straight into the lake: events of before the topic, in front of its first offset; see decision 10."""
+"""Files straight into the lake: events of before the topic, in front of its first offset; see decision 11."""
 
 from __future__ import annotations
 
@@ -268,6 +268,16 @@ def _before_every_job(project: Project, contract: Contract, held: ExitStack) -> 
     from headrace.stack.state import running_state
 
     plans = [plan for plan in project.plans.values() if plan.views[0].contract.name == contract.name]
+    elsewhere = [view.name for plan in plans for view in plan.views if view.contract.stream != contract.stream]
+    if elsewhere:
+        raise ImportRefusedError(
+            f"events of {contract.name!r} cannot be imported: a view reads them by another key",
+            {
+                "views": ", ".join(elsewhere),
+                "why": "that order is made as events pass through their topic, which imported ones do not",
+            },
+            f"headrace events replay FILE --event {contract.name}",
+        )
     running = running_state(project.folders)
     processes = {process.name for process in running.processes} if running else set()
     for plan in plans:

@@ -7,19 +7,11 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 from headrace_ingestion.contract import Contract
-from headrace_ingestion.fields import Field
 
+from headrace.events.export.json_schema import json_schema
 from headrace.http.bodies import FORMS
 from headrace.project import Project
 
-_TYPES: dict[str, dict[str, Any]] = {
-    "string": {"type": "string"},
-    "bool": {"type": "boolean"},
-    "int": {"type": "integer", "format": "int32"},
-    "long": {"type": "integer", "format": "int64"},
-    "double": {"type": "number"},
-    "timestamp": {"type": "string", "format": "date-time"},
-}
 _STATUSES = {
     "200": "every record is accepted",
     "207": "some records are accepted, some refused by the contract",
@@ -69,27 +61,9 @@ def describe(app: FastAPI, project: Project) -> None:
 
 def event_schema(contract: Contract) -> dict[str, Any]:
     """Return the JSON Schema of one event as a request holds it."""
-    fields = {name: _field_schema(field) for name, field in contract.fields.items()}
-    event_id = {"event_id": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$"}}
-    return {
-        "type": "object",
-        "properties": {**event_id, **fields},
-        "required": [name for name, field in contract.fields.items() if field.required],
-        "additionalProperties": False,
-    }
-
-
-def _field_schema(field: Field) -> dict[str, Any]:
-    found = dict(_TYPES.get(field.type, {}))
-    said = field.model_dump(exclude_none=True)
-    for name, key in (("minimum", "minimum"), ("maximum", "maximum"), ("max_length", "maxLength")):
-        if name in said:
-            found[key] = said[name]
-    if "values" in said and field.type == "string":
-        found["enum"] = list(said["values"])
-    if "pattern" in said:
-        found["pattern"] = f"^(?:{said['pattern']})$"
-    return found
+    schema = {name: value for name, value in json_schema(contract).items() if name not in ("$schema", "title")}
+    event_id = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[ -~]+$"}
+    return {**schema, "properties": {"event_id": event_id, **schema["properties"]}}
 
 
 def _completed(document: dict[str, Any], project: Project) -> dict[str, Any]:

@@ -137,6 +137,19 @@ def test_nothing_is_imported_behind_the_back_of_a_job(folder: Path) -> None:
     )
 
 
+def test_a_view_by_another_key_has_an_order_that_imported_events_lack(folder: Path) -> None:
+    event = folder / "events" / "call.yaml"
+    event.write_text(event.read_text().replace("fields:\n", "fields:\n  device: {type: string}\n", 1))
+    view = VIEW.replace("name: subscriber", "name: device").replace("key: subscriber_id", "key: device")
+    (folder / "features" / "device.yaml").write_text(view)
+    assert failure(run_on(folder)("import", "call", str(folder / "past.jsonl"))) == (
+        "ImportRefusedError: events of 'call' cannot be imported: a view reads them by another key\n"
+        "  views:  device\n"
+        "  why:    that order is made as events pass through their topic, which imported ones do not\n"
+        "  try:    headrace events replay FILE --event call"
+    )
+
+
 NAMES = ("event_id", "clock", "generation", "duration_s_lag_1", "duration_s_count_1h", "duration_s_sum_1h")
 
 
