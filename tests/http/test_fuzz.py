@@ -28,7 +28,9 @@ def values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
         "integer": st.integers() | st.sampled_from([2**31, -(2**31), 2**63, 2**64, 1e300]),
         "boolean": st.booleans(),
     }
-    return near[schema["type"]] | _ANYTHING
+    # A field that may be null names both types.
+    types = schema["type"]
+    return near[types if isinstance(types, str) else types[0]] | _ANYTHING
 
 
 @st.composite
