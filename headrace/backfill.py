@@ -77,7 +77,7 @@ def has_past(project: Project, plan: JobPlan) -> bool:
     """Return whether the lake holds rows of one of the job's views, of whatever declaration, or imported events."""
     if has_rows(project, plan):
         return True
-    events = f"events.{plan.views[0].contract.name}"
+    events = f"events.{plan.views[0].contract.table}"
     if events not in _stored(project):
         return False
     ((imported,),) = project.lake.sql(f'SELECT count(*) FROM raw.{events.replace(".", "_")} WHERE "_offset" < 0').rows

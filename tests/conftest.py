@@ -25,15 +25,6 @@ VALKEY_IMAGE = "valkey/valkey:8"
 LONGEST = ("e2e", "examples", "streaming")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let one worker run all tests of a file, and of the demonstration: what they share is made once.
-
-    Here and not when all are collected: the runner of workers reads the groups before any other hook of that name.
-    """
-    group = item.path.parent if item.path.parent.name == "e2e" else item.path
-    item.add_marker(pytest.mark.xdist_group(str(group.relative_to(item.config.rootpath))))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes minutes, so that no worker waits for another at the end."""
     items.sort(key=lambda item: item.path.parent.name not in LONGEST)
