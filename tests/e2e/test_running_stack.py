@@ -1,7 +1,7 @@
 """The demonstration shows what it promises; then its stack lives on, with a history.
 
-The notebook, kill -9 under load, late events, silence, repair, a changed view: nothing delivered is lost, nothing counts
-twice, parity holds. All tests share one project, which costs a minute and a half; so they stand in one file.
+The notebook, kill -9 under load, late events, silence, repair, a changed view: nothing delivered is lost, nothing
+counts twice, parity holds. All tests share one project, which costs a minute and a half; so they stand in one file.
 """
 
 import os
