@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,12 +52,14 @@ class Access:
         host: The address that the server listens on.
         rules: The policy of the project, which is asked beside the scopes of a key when there is one.
         audit: Takes a note of every request that needs a key.
+        copies: Tables that the rules of another one hold for.
     """
 
     keys: Keys
     host: str
     rules: PolicyFile
     audit: Audit
+    copies: Mapping[str, str]
 
     def check_start(self) -> None:
         """Do nothing when the server may listen there.
@@ -116,7 +119,7 @@ class Access:
             why = f"scopes of the key {principal.name!r}"
             self.audit.note(Note(principal.name, VIA, action, "lake", "allowed", why, query))
             return None
-        return guard_of(policy, principal.name, query, VIA, self.audit)
+        return guard_of(policy, principal.name, query, VIA, self.audit, self.copies)
 
     def known(self, request: Request, action: str, resource: str) -> Principal:
         """Return who asks.

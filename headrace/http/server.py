@@ -13,6 +13,7 @@ from headrace.http.app import create_app
 from headrace.http.errors import ServeError
 from headrace.http.keys import project_keys
 from headrace.policy.audit import Audit
+from headrace.policy.reading import copies_of
 from headrace.policy.rules import PolicyFile
 from headrace.project import Project
 from headrace.tables import lake_path
@@ -60,7 +61,7 @@ class Listener:
         settings = project.settings.http
         self.host = settings.host if host is None else host
         audit = Audit(lake_path(project))
-        access = Access(project_keys(project), self.host, PolicyFile(project.folder), audit)
+        access = Access(project_keys(project), self.host, PolicyFile(project.folder), audit, copies_of(project))
         access.check_start()
         # What is wrong with brokers or declarations is said before anything listens.
         project.connection(), project.contracts, project.views, access.rules.policy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 READ: str = "sql:read"
 
 
-def guard_of(policy: Policy, principal: str, query: str, via: str, audit: Audit) -> Guard:
+def copies_of(project: Project) -> dict[str, str]:
+    """Return the tables of events by another key → the table of the event, whose rules hold for them."""
+    return {f"events.{rekeyed.table}": f"events.{rekeyed.name}" for rekeyed in project.rekeyed.values()}
+
+
+def guard_of(policy: Policy, principal: str, query: str, via: str, audit: Audit, copies: Mapping[str, str]) -> Guard:
     """Return the guard of one query.
 
     Args:
@@ -26,13 +31,14 @@ def guard_of(policy: Policy, principal: str, query: str, via: str, audit: Audit)
         query: The query, for the audit.
         via: How it came.
         audit: Takes a note for each table.
+        copies: Tables that the rules of another one hold for.
     """
 
     def shown(table: str) -> Shown:
         from headrace_lake.guarded import Shown
 
         try:
-            decision = policy.check(principal, READ, table)
+            decision = policy.check(principal, READ, copies.get(table, table))
         except PolicyError as error:
             audit.note(Note(principal, via, READ, table, "denied", _why(error), query))
             raise
@@ -55,7 +61,7 @@ def audited_guard(project: Project, principal: str, query: str) -> Iterator[Guar
 
     audit = Audit(lake_path(project))
     try:
-        yield guard_of(needed_policy(project.folder), principal, query, "command line", audit)
+        yield guard_of(needed_policy(project.folder), principal, query, "command line", audit, copies_of(project))
     finally:
         audit.flush()
 

@@ -19,8 +19,10 @@ MASK = "***"
 
 # Table functions that make rows of values; all others read files, settings or other queries.
 _HARMLESS_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
+# They tell of the connection: its settings hold the paths of files.
+_TELLING_FUNCTIONS = frozenset({"current_setting", "getenv", "getvariable", "current_query"})
 # A name of a WITH that looked like a file or a table of the catalog would mean that one outside of its WITH.
-_PLAIN_NAME = re.compile(r"(?!duckdb_|sqlite_|pragma_)[a-z_][a-z0-9_]*", re.IGNORECASE)
+_PLAIN_NAME = re.compile(r"(?!duckdb_|sqlite_|pragma_|pg_)[a-z_][a-z0-9_]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,26 @@ def guard_views(connection: duckdb.DuckDBPyConnection, query: str, tables: Seque
         schema, _, table = name.partition(".")
         hidden = f"{table} unmasked"
         columns = connection.execute(f"DESCRIBE {quoted(schema)}.{quoted(table)}").fetchall()
-        selected = ", ".join(_column(column[0], column[1], shown.masked) for column in columns)
+        masked = {column.lower() for column in shown.masked}
+        if masked:
+            # The Kafka key is a field of the event, or says which one.
+            masked |= {"_key"}
+        selected = ", ".join(_column(column[0], column[1], masked) for column in columns)
         # DuckDB moves no expression of the query past an OFFSET: evaluated on a hidden row, its error would tell of it.
         where = f" WHERE ({shown.where}) OFFSET 0" if shown.where else ""
         connection.execute(f"ALTER VIEW {quoted(schema)}.{quoted(table)} RENAME TO {quoted(hidden)}")
-        connection.execute(
-            f"CREATE VIEW {quoted(schema)}.{quoted(table)} AS "
-            f"SELECT {selected} FROM (SELECT * FROM {quoted(schema)}.{quoted(hidden)}{where})"
-        )
+        try:
+            connection.execute(
+                f"CREATE VIEW {quoted(schema)}.{quoted(table)} AS "
+                f"SELECT {selected} FROM (SELECT * FROM {quoted(schema)}.{quoted(hidden)}{where})"
+            )
+        except duckdb.Error as error:
+            # Not why: who asks may not know the condition, nor all columns.
+            raise QueryError(
+                f"a condition of the policy does not fit the table {name}, so nothing of it is shown",
+                {"expected": "'where' over columns of each table in 'resources', without a comment"},
+                "correct 'where' or 'resources' of the rule in policy.yaml",
+            ) from error
 
 
 def tables_read(connection: duckdb.DuckDBPyConnection, query: str, tables: Collection[str]) -> set[str]:
@@ -93,6 +107,8 @@ def tables_read(connection: duckdb.DuckDBPyConnection, query: str, tables: Colle
             function = str((node.get("function") or {}).get("function_name", "")).lower()
             if function not in _HARMLESS_FUNCTIONS:
                 raise _not_allowed(f"the table function {function!r}", tables)
+        elif node.get("class") == "FUNCTION" and str(node.get("function_name", "")).lower() in _TELLING_FUNCTIONS:
+            raise _not_allowed(f"the function {node['function_name']!r}", tables)
         elif kind == "SHOW_REF" and not node.get("query"):
             raise _not_allowed("SHOW", tables)
         elif kind == "BASE_TABLE":
@@ -124,7 +140,7 @@ def _cte_entries(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _column(name: str, kind: str, masked: Collection[str]) -> str:
-    if name not in masked:
+    if name.lower() not in masked:
         return quoted(name)
     value = f"'{MASK}'" if kind == "VARCHAR" else f"NULL::{kind}"
     # An absent value shows as absent: whether there is one is no secret of a mask.

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from headrace_ingestion import KafkaConnection, StoredRecord
 
+pytestmark = pytest.mark.slow
+
 FORKED = """
 import os
 from headrace_ingestion import Contract, Producer, ProducerClosedError

@@ -17,6 +17,8 @@ from pydantic import SecretStr
 
 from headrace.flink import kafka_properties
 
+pytestmark = pytest.mark.slow
+
 CALL = {"subscriber_id": "s1", "duration_s": 1.0, "country": "NO"}
 clients = pytest.mark.parametrize("transport", ["kafka-python", "confluent"])
 

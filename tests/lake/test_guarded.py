@@ -94,3 +94,33 @@ def test_nothing_but_the_tables_that_are_shown_can_be_read(lake: Lake, query: st
     file = str(next(Path(lake.path / "events" / "call").glob("*.parquet")))
     with pytest.raises(QueryError):
         lake.sql(query.replace("{file}", file), guard=guard)
+
+
+def test_the_kafka_key_is_masked_with_the_columns_however_their_names_are_written(lake: Lake) -> None:
+    answer = lake.sql(
+        "select subscriber_id, _key from events.call", guard=lambda _: Shown(None, frozenset({"SUBSCRIBER_id"}))
+    )
+    assert set(answer.rows) == {("***", "***")}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select current_setting('allowed_directories')",
+        "select b.* from (with pg_views as (select 1 as z) select * from pg_views) a, pg_views b",
+        "select b.* from (with pg_settings as (select 1 as z) select * from pg_settings) a, pg_settings b, events.call",
+    ],
+)
+def test_what_tells_of_the_connection_is_refused(lake: Lake, query: str) -> None:
+    with pytest.raises(QueryError, match="a guarded query reads tables of the lake, nothing else"):
+        lake.sql(query, guard=guard)
+
+
+def test_a_condition_that_does_not_fit_shows_nothing_and_not_itself(lake: Lake) -> None:
+    with pytest.raises(QueryError) as refused:
+        lake.sql("select 1 from events.call", guard=lambda _: Shown("secret_column = 'x'"))
+    assert str(refused.value) == (
+        "a condition of the policy does not fit the table events.call, so nothing of it is shown\n"
+        "  expected:  'where' over columns of each table in 'resources', without a comment\n"
+        "  try:       correct 'where' or 'resources' of the rule in policy.yaml"
+    )

@@ -188,3 +188,23 @@ def test_equal_requests_are_one_row_and_the_gathered_notes_are_bounded(tmp_path:
     query = "select resource, requests from ops.audit where requests > 1 order by all"
     assert lake.sql(query).rows == [("view0", MOST_NOTES + 6), ("…", 5)]
     assert lake.sql("select count(*), sum(requests) from ops.audit").rows == [(MOST_NOTES + 1, 2 * (MOST_NOTES + 5))]
+
+
+def test_the_rules_of_an_event_hold_for_it_by_another_key(tmp_path: Path) -> None:
+    (tmp_path / "events").mkdir()
+    (tmp_path / "features").mkdir()
+    (tmp_path / "headrace.yaml").write_text("name: trial\n")
+    (tmp_path / "policy.yaml").write_text(
+        POLICY.replace("[ops.alerts]", "[events.pay]").replace("[ops.*]", "[events.*]")
+    )
+    (tmp_path / "events" / "pay.yaml").write_text(
+        "name: pay\nversion: 1\nkey: card\ntime: at\n"
+        "fields: {card: {type: string}, shop: {type: string}, at: {type: timestamp}}\n"
+    )
+    (tmp_path / "features" / "shop.yaml").write_text(
+        "name: shop\nsource: pay\nkey: shop\nfeatures: [{since_last: {}}]\nttl: 1h\n"
+    )
+    project = headrace.open(tmp_path)
+    denied = run(project, "lake", "sql", "select card from events.pay_by_shop", "--as", "analyst")
+    assert denied.exit_code == 1
+    assert denied.stderr.startswith("PolicyError: the policy does not allow 'analyst' sql:read of 'events.pay'\n")
