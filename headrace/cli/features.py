@@ -283,16 +283,7 @@ def get(call: Invocation, view: str, key: str, allow_expired: bool) -> None:
             {"store": call.project.settings.online.store},
             f'headrace lake sql "select distinct {call.project.views[view].key} from features.{view} limit 10"',
         )
-    head = {
-        "view": found.view,
-        "key": found.key,
-        "freshness": found.freshness,
-        "age_seconds": found.age.total_seconds(),
-        "ttl_seconds": found.ttl.total_seconds(),
-        "event_time": found.event_time.isoformat(),
-        "clock": found.clock.isoformat(),
-        "declaration": found.declaration,
-    }
+    head = found.as_data()
     if call.output.is_json:
         call.output.data({**head, "values": dict(found.values)}, "")
     else:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 from headrace_ingestion.errors import HeadraceError
+from headrace_lake.audit import Note
 
 from headrace.http.errors import ForbiddenError, ServeError, UnauthenticatedError
 from headrace.http.keys import LOCAL, Keys, Principal
-from headrace.policy.audit import Audit, Note
+from headrace.policy.audit import Audit
 from headrace.policy.reading import guard_of
 from headrace.policy.rules import PolicyFile
 

@@ -65,16 +65,6 @@ def add_features_route(app: FastAPI, served: Served) -> None:
 
 
 def _as_dict(found: OnlineValues, masked: frozenset[str]) -> dict[str, object]:
-    values = {name: None if name in masked else value for name, value in found.values.items()}
-    return {
-        "view": found.view,
-        "key": found.key,
-        "freshness": found.freshness,
-        "age_seconds": found.age.total_seconds(),
-        "ttl_seconds": found.ttl.total_seconds(),
-        "event_time": found.event_time.isoformat(),
-        "clock": found.clock.isoformat(),
-        "declaration": found.declaration,
-        "values": values,
-        "masked": sorted(masked & values.keys()),
-    }
+    hidden = sorted(name for name in found.values if name.lower() in masked)
+    values = {name: None if name in hidden else value for name, value in found.values.items()}
+    return {**found.as_data(), "values": values, "masked": hidden}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from headrace_ingestion.errors import HeadraceError
+from headrace_lake.audit import Note, record_audit
 
 log = logging.getLogger(__name__)
 
@@ -19,29 +18,6 @@ MOST_NOTES = 10_000
 """Different notes that are gathered; beyond it their resources are no longer told apart."""
 
 _SHOWN_CHARACTERS = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What is told of a request; equal ones are counted.
-
-    Attributes:
-        principal: Who; `-` when nobody knows.
-        via: `http` or `command line`.
-        action: What.
-        resource: Of what.
-        decision: Whether it was allowed.
-        why: The rules or the error that decided.
-        query: The query, for SQL.
-    """
-
-    principal: str
-    via: str
-    action: str
-    resource: str
-    decision: Literal["allowed", "denied"]
-    why: str
-    query: str | None = None
 
 
 class Audit:
@@ -82,16 +58,10 @@ class Audit:
         Raises:
             LakeWriteError: It could not be written; it is kept for the next time.
         """
-        from headrace_lake.audit import AuditRow, record_audit
-
         with self._lock:
             notes, self._notes = self._notes, {}
-        rows = [
-            AuditRow(first, last, count, n.principal, n.via, n.action, n.resource, n.decision, n.why, n.query)
-            for n, (first, last, count) in notes.items()
-        ]
         try:
-            record_audit(self._lake, rows)
+            record_audit(self._lake, notes)
         except HeadraceError:
             with self._lock:
                 self._notes = {**notes, **self._notes} if len(self._notes) < MOST_NOTES else self._notes

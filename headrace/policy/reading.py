@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from headrace.policy.audit import Audit, Note
+from headrace_lake.audit import Note
+
+from headrace.policy.audit import Audit
 from headrace.policy.rules import Policy, PolicyError, needed_policy
 
 if TYPE_CHECKING:

@@ -82,7 +82,7 @@ class Decision:
         why: In a few words.
         rules: Names of the rules that are about it, in their order.
         where: SQL that rows must fulfil to be shown; None: all are.
-        masked: Columns that are masked.
+        masked: Columns that are masked, in lower case: SQL tells none from another by its case.
     """
 
     allowed: bool
@@ -117,7 +117,7 @@ class Policy(BaseModel):
         allowing = [rule for rule in about if rule.effect == "allow"]
         if not allowing:
             return Decision(False, "no rule allows it", names)
-        masked = frozenset(column for rule in allowing for column in rule.mask)
+        masked = frozenset(column.lower() for rule in allowing for column in rule.mask)
         denying = [rule for rule in about if rule.effect == "deny"]
         where = _condition(allowing, denying)
         by = ", ".join(repr(rule.name) for rule in allowing)

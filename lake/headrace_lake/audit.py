@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-import pyarrow as pa
-
-from headrace_lake.commit import append_rows
-from headrace_lake.schemas import arrow_schema
+from headrace_lake.commit import append_records
 from headrace_lake.tables import Column, TableSpec
 
 _COLUMNS = (
@@ -31,13 +28,10 @@ _SPEC = TableSpec("ops", "audit", "", _COLUMNS, "last_at")
 
 
 @dataclass(frozen=True, slots=True)
-class AuditRow:
-    """Equal requests of some seconds.
+class Note:
+    """What is told of a request; equal ones are counted.
 
     Attributes:
-        first_at: When the first was made, UTC.
-        last_at: When the last was made, UTC.
-        requests: How many.
         principal: Who; `-` when nobody knows.
         via: `http` or `command line`.
         action: What.
@@ -47,26 +41,27 @@ class AuditRow:
         query: The query, for SQL.
     """
 
-    first_at: datetime
-    last_at: datetime
-    requests: int
     principal: str
     via: str
     action: str
     resource: str
     decision: Literal["allowed", "denied"]
     why: str
-    query: str | None
+    query: str | None = None
 
 
-def record_audit(lake: Path, rows: Sequence[AuditRow]) -> None:
-    """Add rows in one commit; none for none.
+def record_audit(lake: Path, notes: Mapping[Note, tuple[datetime, datetime, int]]) -> None:
+    """Add a row a note in one commit; none for none.
+
+    Args:
+        lake: Folder of the lake.
+        notes: Note → when the first and the last such request was made, UTC, and how many were.
 
     Raises:
         LakeWriteError: They could not be stored.
     """
-    if not rows:
-        return
-    place = {"_partition": None, "_offset": None}
-    listed = [{**asdict(row), **place, "_key": row.principal, "_recorded_at": row.last_at} for row in rows]
-    append_rows(lake, _SPEC, pa.Table.from_pylist(listed, schema=arrow_schema(_SPEC)), "audit")
+    rows = [
+        ({**asdict(note), "first_at": first, "last_at": last, "requests": requests}, note.principal, last)
+        for note, (first, last, requests) in notes.items()
+    ]
+    append_records(lake, _SPEC, rows, "audit")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
@@ -14,6 +16,7 @@ from headrace_lake.delta_table import open_for_append, stored_schema, write_erro
 from headrace_lake.errors import LakeWriteError
 from headrace_lake.layout import table_folder
 from headrace_lake.offsets import OffsetRange, recorded_offsets
+from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import TableSpec
 from headrace_lake.unique import StoredKeys
 
@@ -118,6 +121,25 @@ def append_rows(lake: Path, spec: TableSpec, rows: pa.Table, who: str) -> None:
             raise write_error(spec, folder, error) from error
         return
     raise _contended(spec, folder)
+
+
+def append_records(
+    lake: Path, spec: TableSpec, records: Sequence[tuple[dict[str, Any], str, datetime]], who: str
+) -> None:
+    """Append what a command or a server notes, as `append_rows` does; none for none.
+
+    Args:
+        lake: Folder of the lake.
+        spec: The table.
+        records: Column → value, the key, and when it was noted, UTC.
+        who: Stands in the log.
+
+    Raises:
+        LakeWriteError: The records could not be stored; the same call may succeed later.
+    """
+    if records:
+        rows = [{**record, "_key": key, "_recorded_at": at} for record, key, at in records]
+        append_rows(lake, spec, pa.Table.from_pylist(rows, schema=arrow_schema(spec)), who)
 
 
 def append(handle: DeltaTable, rows: pa.Table, offsets: Mapping[str, int], who: str = WHO) -> None:

@@ -8,12 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-import pyarrow as pa
-
 from headrace_lake.catalog import Lake
-from headrace_lake.commit import append_rows
+from headrace_lake.commit import append_records
 from headrace_lake.layout import is_table, table_folder
-from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import Column, TableSpec
 
 ReplayState = Literal["sending", "sent", "already_there", "refused", "failed"]
@@ -81,11 +78,9 @@ def record_replays(lake: Path, rows: Sequence[ReplayRow]) -> None:
     Raises:
         LakeWriteError: They could not be stored.
     """
-    if not rows:
-        return
-    place = {"_partition": None, "_offset": None}
-    listed = [{**asdict(row), **place, "_key": row.event_id, "_recorded_at": row.replayed_at} for row in rows]
-    append_rows(lake, _SPEC, pa.Table.from_pylist(listed, schema=arrow_schema(_SPEC)), rows[0].who)
+    append_records(
+        lake, _SPEC, [(asdict(row), row.event_id, row.replayed_at) for row in rows], rows[0].who if rows else ""
+    )
 
 
 def replays_of(lake: Lake, event: str) -> list[ReplayRow]:

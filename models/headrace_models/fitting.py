@@ -45,10 +45,21 @@ class TrainedModel:
 
 
 def choose_recipe(model: ModelDeclaration, train: Part) -> Kind:
-    """Return the recipe that the declaration names, or that `auto` takes for these rows."""
+    """Return the recipe that the declaration names, or that `auto` takes for these rows.
+
+    Raises:
+        TrainingDataError: It learns from labels, and all rows are of one kind.
+    """
+    kind: Kind = "gradient_boosting" if train.positives >= AUTO_NEEDS_POSITIVES else "isolation_forest"
     if model.recipe != "auto":
-        return model.recipe
-    return "gradient_boosting" if train.positives >= AUTO_NEEDS_POSITIVES else "isolation_forest"
+        kind = model.recipe
+    if kind == "gradient_boosting" and train.positives in (0, len(train)):
+        raise TrainingDataError(
+            f"model {model.name!r}: all {len(train)} rows of the training part are of one kind",
+            {"expected": "positive and negative rows"},
+            "set 'assume_negative_after' in 'labels' of the model",
+        )
+    return kind
 
 
 def fit_model(model: ModelDeclaration, data: TrainingSet) -> TrainedModel:
@@ -58,12 +69,6 @@ def fit_model(model: ModelDeclaration, data: TrainingSet) -> TrainedModel:
         TrainingDataError: The training part has only positive rows.
     """
     kind = choose_recipe(model, data.train)
-    if kind == "gradient_boosting" and data.train.positives in (0, len(data.train)):
-        raise TrainingDataError(
-            f"model {model.name!r}: all {len(data.train)} rows of the training part are of one kind",
-            {"expected": "positive and negative rows"},
-            "set 'assume_negative_after' in 'labels' of the model",
-        )
     fitted = RECIPES[kind].fit(data.features, _rows(data.train), _rows(data.validation), model.seed)
     threshold = choose_threshold(model.threshold, fitted.held_out_scores, fitted.held_out_labels)
     metrics = {

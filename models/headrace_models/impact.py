@@ -118,12 +118,6 @@ def impact(
         TrainingDataError: The training part has only rows of one kind.
     """
     kind = choose_recipe(model, data.train)
-    if kind == "gradient_boosting" and data.train.positives in (0, len(data.train)):
-        raise TrainingDataError(
-            f"model {model.name!r}: all {len(data.train)} rows of the training part are of one kind",
-            {"expected": "positive and negative rows"},
-            "set 'assume_negative_after' in 'labels' of the model",
-        )
     kept = [index for index, name in enumerate(data.features) if name not in without]
     say(f"training with all {len(data.features)} columns, seeds: {seeds}")
     whole = _trained(model, kind, data, seeds)

@@ -31,7 +31,7 @@ rules:
     principals: [reader]
     actions: [features:read]
     resources: [series]
-    mask: [value_sum_1h]
+    mask: [Value_Sum_1h]
 """
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from headrace_ingestion.errors import DeclarationError
+from headrace_lake.audit import Note
 from headrace_lake.catalog import Lake
 from headrace_lake.commit import append_rows
 from headrace_lake.schemas import arrow_schema
@@ -14,7 +15,7 @@ from headrace_lake.tables import late_events_table
 
 import headrace
 from headrace.cli.root import root
-from headrace.policy.audit import MOST_NOTES, Audit, Note
+from headrace.policy.audit import MOST_NOTES, Audit
 from headrace.policy.rules import Policy, PolicyFile
 from headrace.project import Project
 

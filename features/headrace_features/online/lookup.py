@@ -51,6 +51,19 @@ class OnlineValues:
             return "outdated"
         return "expired" if self.expired else "fresh"
 
+    def as_data(self) -> dict[str, Any]:
+        """Return all of it but the values, in values that JSON has."""
+        return {
+            "view": self.view,
+            "key": self.key,
+            "freshness": self.freshness,
+            "age_seconds": self.age.total_seconds(),
+            "ttl_seconds": self.ttl.total_seconds(),
+            "event_time": self.event_time.isoformat(),
+            "clock": self.clock.isoformat(),
+            "declaration": self.declaration,
+        }
+
 
 def freshness(row: OnlineRow, *, ttl_ms: int, now_ms: int, declaration: str | None = None) -> Freshness:
     """Return whether a row may be served now.
