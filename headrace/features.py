@@ -201,6 +201,8 @@ class Features:
     def get(self, name: str, key: str, *, allow_expired: bool = False) -> OnlineValues | None:
         """Return the newest values of an entity from the online store, or None when it has none.
 
+        A key that producers hash is given clear, or as its hash.
+
         Raises:
             UnknownViewError: There is no such view.
             OnlineStoreUnavailableError: The store does not answer.
@@ -208,10 +210,12 @@ class Features:
         from headrace_features.online.lookup import get_online
 
         from headrace.online import open_online_store
+        from headrace.pii import stored_key
 
         view = self.view(name)
+        stored = stored_key(self._project, view.contract, view.key, key)
         with open_online_store(self._project) as store:
-            return get_online(store, view, key, datetime.now(UTC), allow_expired=allow_expired)
+            return get_online(store, view, stored, datetime.now(UTC), allow_expired=allow_expired)
 
     def training_set(
         self,

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from headrace.settings_http import HttpSettings
 from headrace.settings_lake import LakeSettings
+from headrace.settings_pii import PiiSettings
 from headrace.settings_types import Count, IsNumber, Milliseconds, Port, Section
 from headrace.settings_upkeep import UpkeepSettings
 
@@ -183,6 +184,7 @@ class Settings(Section):
     mlflow: MlflowSettings = MlflowSettings()
     scorer: ScorerSettings = ScorerSettings()
     http: HttpSettings = HttpSettings()
+    pii: PiiSettings = PiiSettings()
     log: LogSettings = LogSettings()
 
 
@@ -257,7 +259,7 @@ def _explained(problem: ErrorDetails, place: tuple[str, ...], text: str, source:
         return SettingsError(f"{source}: {cause.failure}", cause.exists, cause.try_)
     if problem["type"] == "extra_forbidden":
         return _unknown_setting(place, source)
-    if place[-1:] in {("url",), ("sasl_password",)}:
+    if place[-1:] in {("url",), ("sasl_password",), ("secret",)}:
         text = "…"  # never a secret
     return SettingsError(
         f"{source} is {text!r}",

@@ -1,4 +1,4 @@
-"""`headrace events compat`, `schema` and `codegen`: contracts against each other, and in the languages of others."""
+"""`headrace events compat`, `schema`, `codegen` and `hash`: contracts compared, in other languages, and applied."""
 
 import json
 import sys
@@ -96,3 +96,19 @@ def codegen(call: Invocation, event: str) -> None:
     contract = call.project.events.contract(event)
     source = python_module(contract)
     call.output.data({"event": contract.name, "version": contract.version, "source": source}, source.rstrip("\n"))
+
+
+@click.command("hash")
+@click.argument("event")
+@click.argument("field")
+@click.argument("value")
+@common_options
+def hash_(call: Invocation, event: str, field: str, value: str) -> None:
+    """Show what stands for VALUE in the records and tables of EVENT: the hash of a field with pii: hash.
+
+    FIELD is a field of the contract; one inside others is called as errors call it, lines[].article.
+    """
+    from headrace.pii import hashed
+
+    found = hashed(call.project, event, field, value)
+    call.output.data({"event": event, "field": field, "hash": found}, found)

@@ -12,7 +12,7 @@ import click
 
 from headrace.cli.common import Invocation, common_options
 from headrace.cli.dead_letters import dead_letters, fix_and_replay
-from headrace.cli.event_contracts import codegen, compat, schema
+from headrace.cli.event_contracts import codegen, compat, hash_, schema
 from headrace.cli.event_options import parsed_speed, parsed_time, reading_options
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _said_once() -> Iterator[None]:
             logger.setLevel(level)
 
 
-for command in (compat, schema, codegen):
+for command in (compat, schema, codegen, hash_):
     group.add_command(command)
 
 

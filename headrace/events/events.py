@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.errors import REASONS, DeclarationError, HeadraceError, UnknownEventError, closest
+from headrace_ingestion.pii import PiiSecret
 from headrace_ingestion.producer import Producer
 from headrace_ingestion.transport import Transport
 from headrace_ingestion.versions import load_versions
@@ -22,6 +23,7 @@ from headrace.events.rows import header
 from headrace.events.sending import Sent, send_lines, send_one
 from headrace.events.sources import Format, find_source
 from headrace.events.tail import From, TailedEvent, tail
+from headrace.pii import project_secret
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -301,11 +303,13 @@ class Events:
         elif python is not None:
             fix = ByPython(python, self._project.folder)
         letters = raw_letters(self._project.lake, self._chosen(event, reason, since, until))
-        run = FixAndReplay(self._project.lake, contract, fix, who)
+        # What was hashed before it was refused is not hashed again.
+        secret = project_secret(self._project, keeps_hashes=True)
+        run = FixAndReplay(self._project.lake, contract, fix, who, pii_secret=secret)
         if dry_run:
             return run.dry_run(letters, limit)
         connection = self._project.connection()
-        with only_one(self._project.folders.run), self._producer(contract, wait_seconds) as producer:
+        with only_one(self._project.folders.run), self._producer(contract, wait_seconds, secret) as producer:
 
             def look(ids: set[str], at: datetime) -> set[str]:
                 return find_sent(connection, contract, ids, at, wait_seconds)
@@ -326,7 +330,9 @@ class Events:
         return Chosen(event, reason, since, until)
 
     @contextmanager
-    def _producer(self, contract: Contract, wait_seconds: float) -> Iterator[Producer]:
+    def _producer(
+        self, contract: Contract, wait_seconds: float, pii_secret: PiiSecret | None = None
+    ) -> Iterator[Producer]:
         connection = None if self._transport else self._project.connection()
         producer = Producer(
             contract,
@@ -335,6 +341,7 @@ class Events:
             block_seconds=wait_seconds,
             delivery_timeout_seconds=wait_seconds,
             transport=self._transport,
+            pii_secret=pii_secret or project_secret(self._project),
         )
         try:
             yield producer

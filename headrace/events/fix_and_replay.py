@@ -21,6 +21,7 @@ from headrace_ingestion.contract import Contract
 from headrace_ingestion.delivery import Delivery
 from headrace_ingestion.durations import duration_ms
 from headrace_ingestion.errors import DeliveryError, EventError, HeadraceError
+from headrace_ingestion.pii import PiiSecret
 from headrace_ingestion.producer import Producer
 
 from headrace.events.dead_letters import RawLetter
@@ -159,6 +160,7 @@ class FixAndReplay:
         who: User and command, for the audit.
         now: The clock; timezone-aware.
         batch_letters: How many are sent between two commits of the audit.
+        pii_secret: What personal data is hashed with; keeps what is hashed.
     """
 
     def __init__(
@@ -169,6 +171,7 @@ class FixAndReplay:
         who: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         batch_letters: int = BATCH_LETTERS,
+        pii_secret: PiiSecret | None = None,
     ) -> None:
         self._lake = lake
         self._contract = contract
@@ -176,7 +179,7 @@ class FixAndReplay:
         self._who = who
         self._now = now
         self._batch_letters = batch_letters
-        self._encode = compile_encoder(contract)
+        self._encode = compile_encoder(contract, pii_secret)
         self._ahead = timedelta(milliseconds=duration_ms(contract.max_ahead))
         self._report = FixReport(contract.name, dry_run=False)
 

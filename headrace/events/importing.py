@@ -16,6 +16,7 @@ from headrace_ingestion.contract import Contract
 from headrace_ingestion.errors import EventError, HeadraceError
 from headrace_ingestion.headers import CONTRACT, EVENT_ID, TRACEPARENT
 from headrace_ingestion.partitioning import partition_of
+from headrace_ingestion.pii import PiiSecret
 from headrace_ingestion.records import StoredRecord
 from headrace_lake.commit import Seek, commit
 from headrace_lake.decode import compile_decoder
@@ -28,6 +29,7 @@ from headrace.events.mapping import FieldPlan, Reading, plan_fields, reading_dig
 from headrace.events.replay import OnProgress
 from headrace.events.rows import Row, header, read_rows
 from headrace.events.sources import Format, Source, find_source
+from headrace.pii import project_secret
 
 if TYPE_CHECKING:
     from headrace_lake.catalog import Lake
@@ -121,7 +123,10 @@ def import_files(
         views = _before_every_job(project, contract, held)
         partitions = contract.partitions or project.settings.kafka.partitions
         sources = [find_source(file, form) for file in files]
-        run = _Import(project.lake, lake_path(project), spec, contract, partitions, bad, on_progress, sources)
+        run = _Import(
+            project.lake, lake_path(project), spec, contract, partitions, bad, on_progress, sources,
+            project_secret(project),
+        )  # fmt: skip
         for source in sources:
             run.add(source, said)
     run.report.views = views if run.report.added else []
@@ -140,12 +145,13 @@ class _Import:
         bad: Path | None,
         on_progress: OnProgress,
         sources: list[Source],
+        pii_secret: PiiSecret | None,
     ) -> None:
         self.report = ImportReport(contract.name, len(sources))
         self._lake, self._folder, self._spec, self._contract = lake, folder, spec, contract
         self._partitions = partitions
         self._bad = bad
-        self._encode = compile_encoder(contract)
+        self._encode = compile_encoder(contract, pii_secret)
         self._decode = compile_decoder(spec)
         self._on_progress = on_progress
         self._total_bytes = sum(source.size_bytes for source in sources)

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from headrace.http.app import Served, answer
 from headrace.http.errors import NotFoundError
 from headrace.online import open_online_store
+from headrace.pii import stored_key
 from headrace.project import Project
 
 
@@ -52,7 +53,8 @@ def add_features_route(app: FastAPI, served: Served) -> None:
         declared = served.project.features.view(view)
 
         def look() -> OnlineValues | None:
-            return get_online(opened.get(), declared, key, datetime.now(UTC), allow_expired=allow_expired)
+            stored = stored_key(served.project, declared.contract, declared.key, key)
+            return get_online(opened.get(), declared, stored, datetime.now(UTC), allow_expired=allow_expired)
 
         found = await run_in_threadpool(look)
         if found is None:

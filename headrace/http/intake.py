@@ -10,6 +10,7 @@ from typing import Any
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.delivery import Delivery
 from headrace_ingestion.errors import DeliveryError, EventError
+from headrace_ingestion.pii import PiiSecret
 from headrace_ingestion.producer import Producer
 from headrace_ingestion.settings import KafkaConnection
 
@@ -67,9 +68,16 @@ class Intake:
         contracts: The events by name.
         connection: The brokers.
         settings: The limits.
+        pii_secret: What personal data is hashed with.
     """
 
-    def __init__(self, contracts: Mapping[str, Contract], connection: KafkaConnection, settings: HttpSettings) -> None:
+    def __init__(
+        self,
+        contracts: Mapping[str, Contract],
+        connection: KafkaConnection,
+        settings: HttpSettings,
+        pii_secret: PiiSecret | None = None,
+    ) -> None:
         self._settings = settings
         self._deliveries = Deliveries()
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
@@ -82,6 +90,7 @@ class Intake:
             when_full="raise",
             delivery_timeout_seconds=settings.wait_seconds,
             on_delivery=self._deliveries.answered,
+            pii_secret=pii_secret,
         )
 
     async def take(self, contract: Contract, form: Form, body: bytes, idempotency_key: str | None) -> Outcome:

@@ -52,6 +52,11 @@ class StackFolders:
         return self.root / "mlflow"
 
     @property
+    def pii_secret(self) -> Path:
+        """The secret that personal data is hashed with, where the settings name none."""
+        return self.root / "pii-secret"
+
+    @property
     def run(self) -> Path:
         """State of the running stack; empty of meaning when it is down."""
         return self.root / "run"

@@ -11,6 +11,7 @@ from threading import Event
 from types import FrameType
 from typing import IO
 
+from headrace.pii import project_secret
 from headrace.project import Project, not_running
 from headrace.settings import FILE_NAME, variable_of
 from headrace.stack.broker import broker_command
@@ -55,6 +56,9 @@ def run_stack(
     folders = project.folders
     if is_supervised(folders):
         raise already_running(folders)
+    if project.settings.kafka.bootstrap_servers is None:
+        # The workers see brokers and would make none.
+        project_secret(project)
     broker, ports = _embedded_broker(project)
     servers = project.settings.kafka.bootstrap_servers or f"{LOOPBACK}:{ports[BROKER]}"
     specs = processes(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from headrace_ingestion.ids import EventIds
     from headrace_ingestion.metrics import prometheus_text
+    from headrace_ingestion.pii import PiiSecret
     from headrace_ingestion.producer import Producer
     from headrace_ingestion.records import Encoded, Parsed, Record, Refused, StoredRecord
     from headrace_ingestion.settings import KafkaConnection
@@ -64,6 +65,7 @@ _HOMES = {
     "KafkaConnection": "settings",
     "OutgoingRecord": "transport",
     "Parsed": "records",
+    "PiiSecret": "pii",
     "Producer": "producer",
     "ProducerClosedError": "errors",
     "QueueFullError": "errors",
@@ -108,6 +110,7 @@ __all__ = [
     "KafkaConnection",
     "OutgoingRecord",
     "Parsed",
+    "PiiSecret",
     "Producer",
     "ProducerClosedError",
     "QueueFullError",

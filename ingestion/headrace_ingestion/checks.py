@@ -15,10 +15,12 @@ class Way(NamedTuple):
     Attributes:
         makers: Makers of checks that replace those for JSON values, by type.
         drops_unknown: Whether fields that the contract does not name are left out instead of refused.
+        covers: Of a field with `pii`: what becomes of an accepted value; None: values stay as they are.
     """
 
     makers: Mapping[str, Callable[[str, Field], Check]] = {}
     drops_unknown: bool = False
+    covers: Callable[[Field], Check] | None = None
 
 
 JSON_WAY = Way()
@@ -33,8 +35,16 @@ def field_check(name: str, field: Field, way: Way = JSON_WAY) -> Check:
         way: How its values are read; as they come out of JSON, unless something else is said.
     """
     if field.type in _NESTED_MAKERS:
-        return _NESTED_MAKERS[field.type](name, field, way)
-    return (way.makers.get(field.type) or MAKERS[field.type])(name, field)
+        return covered(_NESTED_MAKERS[field.type](name, field, way), field, way)
+    return covered((way.makers.get(field.type) or MAKERS[field.type])(name, field), field, way)
+
+
+def covered(check: Check, field: Field, way: Way) -> Check:
+    """Return the check with what the way does with personal data: rules hold for the clear value."""
+    if way.covers is None or field.pii is None:
+        return check
+    cover = way.covers(field)
+    return lambda value: cover(check(value))
 
 
 def unknown_field(name: object) -> Refusal:

@@ -29,6 +29,7 @@ from headrace_ingestion.errors import EventError, Reason, closest
 from headrace_ingestion.exact_json import read_exactly
 from headrace_ingestion.fields import Field
 from headrace_ingestion.headers import event_headers, read_contract, read_event_id, read_trace
+from headrace_ingestion.pii import PiiSecret, covers
 from headrace_ingestion.records import Encoded, Parsed, Record, Refused
 from headrace_ingestion.sent_values import sent_checks
 from headrace_ingestion.timestamps import format_timestamp
@@ -53,16 +54,27 @@ _TRIES: Mapping[Reason, str] = {
 }
 
 
-def compile_encoder(contract: Contract) -> Callable[[Mapping[str, object]], Encoded]:
+def compile_encoder(
+    contract: Contract, pii_secret: PiiSecret | None = None
+) -> Callable[[Mapping[str, object]], Encoded]:
     """Return the function that checks the fields of one event and encodes them.
 
     It takes field name → value: str, bool, int, float; for timestamps an aware `datetime` or RFC 3339 text, for dates a
     `date` or its text, for decimals a `Decimal`, an int or text; lists, tuples and dicts of such values. Optional
     fields may be absent or None. It raises `EventError` for the first check that fails.
+
+    Personal data is covered here and nowhere else: checks hold for the clear value, the record has what stands for it.
+
+    Args:
+        contract: The contract.
+        pii_secret: What fields with `pii: hash` are hashed with; None reads `HEADRACE_PII__SECRET`, where one is.
+
+    Raises:
+        SettingsError: A field is hashed, and there is no secret.
     """
-    checks = sent_checks(contract)
+    checks = sent_checks(contract, covers(contract.fields, pii_secret))
     accept = accept_fields(contract.fields, checks=checks)
-    optional = not all(field.required for field in contract.fields.values())
+    optional = not all(field.required and field.pii != "drop" for field in contract.fields.values())
     key_name, time_name = contract.key, contract.time
     times = tuple(name for name, field in contract.fields.items() if field.type == "timestamp")
     dumps = orjson.dumps
@@ -89,8 +101,9 @@ def compile_encoder(contract: Contract) -> Callable[[Mapping[str, object]], Enco
 
 def compile_parser(contract: Contract) -> Callable[[Record], Parsed | Refused]:
     """Return the function that reads one record of the event's topic; it never raises for what a record holds."""
-    own: Callable[[Any], dict[str, Any]] = accept_fields(contract.fields)
-    foreign: Callable[[Any], dict[str, Any]] = accept_fields(contract.fields, Way(drops_unknown=True))
+    stored = {name: field.stored for name, field in contract.fields.items()}
+    own: Callable[[Any], dict[str, Any]] = accept_fields(stored)
+    foreign: Callable[[Any], dict[str, Any]] = accept_fields(stored, Way(drops_unknown=True))
     key_name, time_name, event, label = contract.key, contract.time, contract.name, contract.label
     ahead_ms = duration_ms(contract.max_ahead)
     future = _future_detail(contract)
@@ -139,7 +152,7 @@ def parser_spec(contract: Contract) -> dict[str, Any]:
         "time": contract.time,
         "max_ahead_ms": duration_ms(contract.max_ahead),
         "from_the_future": _future_detail(contract),
-        "fields": [_field_spec(name, name, field) for name, field in contract.fields.items()],
+        "fields": [_field_spec(name, name, field.stored) for name, field in contract.fields.items()],
     }
 
 

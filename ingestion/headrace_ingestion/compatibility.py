@@ -80,7 +80,7 @@ class _Pair:
                 if wanted.is_needed:
                     yield path, f"{self.reader} requires it, {self.writer} does not have it"
             else:
-                yield from self.field(path, wanted, sent)
+                yield from self.field(path, wanted.stored, sent.stored)
 
     def field(self, path: str, reader: Field, writer: Field) -> Iterator[tuple[str, str]]:
         is_always_sent = writer.required or writer.default is not None
@@ -129,6 +129,9 @@ def _changed_columns(older: Mapping[str, Field], newer: Mapping[str, Field]) -> 
             was, now = _column(older[name]), _column(field)
             change = f"from {was} to {now}" if was != now else f"what is inside the {now}"
             yield name, f"a column never changes its type, here {change}: give the field a new name"
+        if name in older and {older[name].pii, field.pii} & {"hash", "mask"} and older[name].pii != field.pii:
+            change = f"from {_shown(older[name].pii)} to {_shown(field.pii)}"
+            yield name, f"'pii' changes {change}: the same value is stored as two"
 
 
 def _column(field: Field) -> str:

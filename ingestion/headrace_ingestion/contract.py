@@ -100,6 +100,13 @@ class Contract(BaseModel):
         self._check_role("time", ("timestamp",))
         self._check_role("key", KEY_TYPES)
         self._check_defaults()
+        if self.fields[self.key].pii == "mask":
+            raise DeclarationProblem(
+                f"'key' is the field {self.key!r} with pii: mask: many subjects would become one",
+                {"expected": "pii: hash, or none"},
+                f"{self.key}: {{type: string, pii: hash}}",
+                ("fields", self.key, "pii"),
+            )
         if (
             self.partitions is not None
             and self.topic_settings is not None

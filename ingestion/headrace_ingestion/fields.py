@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -148,7 +149,7 @@ class Field(BaseModel):
         max_items: Most items allowed (list).
         fields: Name → field (object).
         default: What stands where the field is absent or null; such a field always has a value.
-        pii: What to do with personal data; declared here, not yet applied.
+        pii: What producers do with personal data before they send it; see `pii`.
         unit: What one of a number is, such as `s` or `EUR`; for people.
         tags: Words to find the field by.
         description: For people.
@@ -200,6 +201,7 @@ class Field(BaseModel):
         self._check_values()
         self._check_sizes()
         self._check_inner()
+        self._check_pii()
         if self.pattern is not None:
             try:
                 compile_pattern(self.pattern)
@@ -211,6 +213,21 @@ class Field(BaseModel):
     def plain_type(self) -> FieldType:
         """The type without what only narrows it: an enum is a string."""
         return "string" if self.type == "enum" else self.type
+
+    @cached_property
+    def stored(self) -> Field:
+        """The field as readers of records see it: what is hashed or masked has no longer the form that was checked."""
+        changes: dict[str, Any] = {}
+        if self.pii in ("hash", "mask") and (self.pattern is not None or self.max_length is not None):
+            changes = {"pattern": None, "max_length": None}
+        if any(field.stored is not field for field in self.inner.values()):
+            if self.items is not None:
+                changes["items"] = self.items.stored
+            elif isinstance(self.values, Field):
+                changes["values"] = self.values.stored
+            else:
+                changes["fields"] = {name: field.stored for name, field in (self.fields or {}).items()}
+        return self.model_copy(update=changes) if changes else self
 
     @property
     def is_needed(self) -> bool:
@@ -284,6 +301,24 @@ class Field(BaseModel):
                 f"values: ['{wrong[0]}']" if wrong and wanted is str else None,
                 ("values",),
             )
+
+    def _check_pii(self) -> None:
+        if self.pii == "drop":
+            if self.is_needed:
+                raise DeclarationProblem(
+                    "'pii' is drop, and readers need a value of the field",
+                    {"expected": "required: false"}, "required: false", ("pii",),
+                )  # fmt: skip
+        elif self.pii is not None and self.type != "string":
+            raise DeclarationProblem(
+                f"'pii' is {self.pii}, which makes a text, and the field has the type {self.type}",
+                {"applies to": "string", "any type": "drop, with required: false"}, "type: string", ("pii",),
+            )  # fmt: skip
+        elif self.pii is not None and self.values is not None:
+            raise DeclarationProblem(
+                f"'pii' is {self.pii}, and the contract lists the values",
+                {"why": "readers could not hold a record to them"}, "remove values or pii", ("pii",),
+            )  # fmt: skip
 
     def _check_sizes(self) -> None:
         for low, high in (("scale", "precision"), ("min_items", "max_items")):

@@ -10,6 +10,7 @@ from headrace_ingestion.contract import Contract, index_contracts, load_contract
 from headrace_ingestion.durations import duration_ms
 from headrace_ingestion.errors import DeclarationError
 from headrace_ingestion.headers import CONTRACT
+from headrace_ingestion.pii import PiiSecret
 
 
 class KnownEvent:
@@ -17,25 +18,29 @@ class KnownEvent:
 
     __slots__ = ("ahead_ms", "contract", "encode", "header", "topic")
 
-    def __init__(self, contract: Contract, prefix: str) -> None:
+    def __init__(self, contract: Contract, prefix: str, pii_secret: PiiSecret | None) -> None:
         self.contract = contract
         self.topic = contract.topic(prefix)
         self.ahead_ms = duration_ms(contract.max_ahead)
-        self.encode = compile_encoder(contract)
+        self.encode = compile_encoder(contract, pii_secret)
         self.header = (CONTRACT, contract.label.encode())
 
 
-def known_events(contracts: Contract | Iterable[Contract] | Path, topic_prefix: str) -> dict[str, KnownEvent]:
+def known_events(
+    contracts: Contract | Iterable[Contract] | Path, topic_prefix: str, pii_secret: PiiSecret | None
+) -> dict[str, KnownEvent]:
     """Return name → event.
 
     Args:
         contracts: A contract, several, or the folder or file that declares them.
         topic_prefix: Stands before the topic of each.
+        pii_secret: What personal data is hashed with; None reads the environment, where a field is hashed.
 
     Raises:
         DeclarationError: A contract is wrong, or there is none.
+        SettingsError: A field is hashed, and there is no secret.
     """
-    return {name: KnownEvent(contract, topic_prefix) for name, contract in _by_name(contracts).items()}
+    return {name: KnownEvent(contract, topic_prefix, pii_secret) for name, contract in _by_name(contracts).items()}
 
 
 def _by_name(contracts: Contract | Iterable[Contract] | Path) -> dict[str, Contract]:

@@ -33,6 +33,7 @@ from headrace_ingestion.ids import EventIds, new_traceparent, traceparent_of
 from headrace_ingestion.known_events import KnownEvent, known_events
 from headrace_ingestion.metrics import MetricsReporter
 from headrace_ingestion.outbox import Outbox, Put
+from headrace_ingestion.pii import PiiSecret
 from headrace_ingestion.records import Encoded
 from headrace_ingestion.sender import Sender
 from headrace_ingestion.settings import KafkaConnection
@@ -86,6 +87,7 @@ class Producer:
         clock: Clock | None = None,
         ids: Callable[[], str] | None = None,
         transport: Transport | None = None,
+        pii_secret: PiiSecret | None = None,
     ) -> None:
         """Start a producer.
 
@@ -114,6 +116,7 @@ class Producer:
             clock: Source of timestamps and deadlines.
             ids: Source of event ids; UUIDv7 by default.
             transport: Carries the records instead of Kafka; see `headrace_ingestion.testing`.
+            pii_secret: What fields with `pii: hash` are hashed with; None reads `HEADRACE_PII__SECRET`, where one is.
 
         Raises:
             DeclarationError: A contract is wrong, or there is none.
@@ -137,7 +140,7 @@ class Producer:
             transport = make_transport(connection, delivery_timeout_seconds)
         if connection is not None:
             prefix = connection.topic_prefix
-        self._events = known_events(contracts, prefix)
+        self._events = known_events(contracts, prefix, pii_secret)
         self._clock = clock or SystemClock()
         self._ids = ids or EventIds(self._clock.now_ms)
         self._own_ids = ids is None

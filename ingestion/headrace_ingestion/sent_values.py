@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from headrace_ingestion.checks import JSON_WAY, Way, field_check
+from headrace_ingestion.checks import JSON_WAY, Way, covered, field_check
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.decimals import decimal_text
 from headrace_ingestion.fields import INTEGER_RANGES, NESTED_TYPES, Field
@@ -17,16 +17,26 @@ from headrace_ingestion.value_checks import Check, Refusal, in_years, wrong_type
 _TIMESTAMP = "timestamp (an aware datetime, or RFC 3339 text with Z or an offset)"
 
 
-def sent_checks(contract: Contract) -> dict[str, Check]:
-    """Return the checks of the fields whose values may be other than those of JSON; timestamps become milliseconds."""
+def sent_checks(contract: Contract, covers: Callable[[Field], Check] | None = None) -> dict[str, Check]:
+    """Return the checks of the fields whose values may be other than those of JSON, or are personal.
+
+    Timestamps become milliseconds.
+
+    Args:
+        contract: The contract.
+        covers: See `Way`.
+    """
     checks: dict[str, Check] = {}
+    way = Way(_INSIDE, covers=covers)
     for name, field in contract.fields.items():
         if field.type == "timestamp":
-            checks[name] = _timestamp_check(name)
+            checks[name] = covered(_timestamp_check(name), field, way)
         elif field.type in NESTED_TYPES:
-            checks[name] = field_check(name, field, Way(_INSIDE))
+            checks[name] = field_check(name, field, way)
         elif field.type in _BESIDE_JSON:
-            checks[name] = _BESIDE_JSON[field.type](name, field)
+            checks[name] = covered(_BESIDE_JSON[field.type](name, field), field, way)
+        elif field.pii is not None:
+            checks[name] = field_check(name, field, Way(covers=covers))
     return checks
 
 

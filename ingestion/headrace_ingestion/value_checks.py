@@ -102,6 +102,8 @@ def _string_check(name: str, field: Field) -> Check:
     matches = compile_pattern(field.pattern) if field.pattern is not None else None
     values = frozenset(field.allowed) if field.allowed is not None else None
     texts = detail_texts(name, field)
+    # What is covered in the record must not be clear in a message.
+    is_personal = field.pii in ("hash", "mask")
 
     def check(value: Any) -> Any:
         if not isinstance(value, str):
@@ -109,7 +111,8 @@ def _string_check(name: str, field: Field) -> Check:
         if max_length is not None and len(value) > max_length:
             raise Refusal("too_long", f"field '{name}' expects at most {max_length} characters, got {len(value)}", name)
         if matches is not None and not matches(value):
-            detail = f"field '{name}' expects the pattern {field.pattern}, got '{cut(value)}'"
+            got = "another text" if is_personal else f"'{cut(value)}'"
+            detail = f"field '{name}' expects the pattern {field.pattern}, got {got}"
             raise Refusal("pattern", detail, name)
         if values is not None and value not in values:
             raise Refusal("not_allowed", f"{texts['values']}'{cut(value)}'", name)

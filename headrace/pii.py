@@ -1,0 +1,111 @@
+"""Personal data in a project: the secret that it is hashed with, and what stands for a clear value."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from headrace_ingestion.contract import Contract
+from headrace_ingestion.errors import HeadraceError, closest
+from headrace_ingestion.pii import PiiSecret, hashed_fields, is_hash, no_secret
+
+from headrace.project import Project
+
+
+class NotHashedError(HeadraceError):
+    """The hash is asked for of a field that is not hashed."""
+
+
+def project_secret(project: Project, *, keeps_hashes: bool = False) -> PiiSecret | None:
+    """Return the secret of a project: that of the settings, else of a file in its data folder.
+
+    With the embedded broker the file is made when it is missing, readable by nobody else: all producers of such a
+    project are on this machine. With other brokers, producers elsewhere would hash with another one.
+
+    Args:
+        project: The project.
+        keeps_hashes: See `PiiSecret`.
+
+    Returns:
+        The secret; None: no event has a hashed field.
+
+    Raises:
+        SettingsError: A field is hashed, and there is no secret, or it is too short.
+    """
+    hashed = [path for one in project.contracts.values() for path in hashed_fields(one.fields, f"{one.name}.")]
+    return _secret(project, hashed, keeps_hashes=keeps_hashes) if hashed else None
+
+
+def _secret(project: Project, hashed: Sequence[str], *, keeps_hashes: bool = False) -> PiiSecret:
+    given = project.settings.pii.secret
+    if given is not None:
+        return PiiSecret(given, keeps_hashes=keeps_hashes)
+    file = project.folders.pii_secret
+    if not file.exists():
+        if project.settings.kafka.bootstrap_servers is not None:
+            raise no_secret({"fields": ", ".join(hashed), "file": f"{file} does not exist"})
+        _make(file)
+    return PiiSecret(file.read_text("ascii").strip(), keeps_hashes=keeps_hashes)
+
+
+def hashed(project: Project, event: str, field: str, value: str) -> str:
+    """Return what stands for a clear value in the records of an event.
+
+    Args:
+        project: The project.
+        event: Name of the event.
+        field: One of its fields; of a nested one the path, such as `lines[].article`.
+        value: The clear value.
+
+    Raises:
+        UnknownEventError: There is no such event.
+        NotHashedError: The field is not hashed.
+        SettingsError: There is no secret.
+    """
+    contract = project.events.contract(event)
+    paths = hashed_fields(contract.fields)
+    if field not in paths:
+        raise NotHashedError(
+            f"the field {field!r} of the event {event!r} is not hashed",
+            {"hashed": ", ".join(paths) or "none", "contract": contract.place_of(field)},
+            closest(field, paths) or f"headrace lake describe events.{event}",
+        )
+    return _secret(project, paths).hash(value)
+
+
+def stored_key(project: Project, contract: Contract, field: str, value: str) -> str:
+    """Return a value as it stands in records, topics and tables: hashed, where the field is.
+
+    A text of the form of a hash, 32 hexadecimal digits, is taken for one.
+
+    Args:
+        project: The project.
+        contract: The event.
+        field: One of its fields.
+        value: The clear value, or its hash.
+
+    Raises:
+        SettingsError: The field is hashed, and there is no secret.
+    """
+    if contract.fields[field].pii != "hash" or is_hash(value):
+        return value
+    return _secret(project, [f"{contract.name}.{field}"]).hash(value)
+
+
+def _make(file: Path) -> None:
+    """Make the file with a new secret, whole or not at all; one that another process has just made stays."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Readable by its owner only, and of a name that no other thread or process has.
+    descriptor, aside = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
+    try:
+        os.write(descriptor, f"{secrets.token_hex(32)}\n".encode())
+        os.fsync(descriptor)
+        with suppress(FileExistsError):
+            os.link(aside, file)
+    finally:
+        os.close(descriptor)
+        Path(aside).unlink()
