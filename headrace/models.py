@@ -99,9 +99,7 @@ class Models:
         from headrace_models.training import train
 
         model, view = self.declaration(name), self.view(name)
-        return train(
-            self._sql, self.registry, model, view, self.project.contracts, lookups=self._training_lookups(name)
-        )
+        return train(self._sql, self.registry, model, view, self.project.readable, lookups=self._training_lookups(name))
 
     def impact(
         self, name: str, without: Sequence[str], *, seeds: int = 3, say: Callable[[str], None] = lambda line: None
@@ -123,7 +121,7 @@ class Models:
         from headrace_models.training_set import training_set
 
         model = self.declaration(name)
-        labels = label_source(model, dict(self.project.contracts))
+        labels = label_source(model, dict(self.project.readable))
         data = training_set(self._sql, model, self.view(name), labels, lookups=self._training_lookups(name))
         return impact(model, data, chosen_columns(without, data.features, name), seeds=seeds, say=say)
 

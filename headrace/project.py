@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from headrace_features.resolve import load_views
 from headrace_features.view import View
 from headrace_ingestion.contract import Contract, load_contracts
+from headrace_ingestion.derived import DerivedContract, load_derived
 from headrace_ingestion.errors import DeclarationError, closest
 from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.settings import KafkaConnection
@@ -50,12 +51,30 @@ class Project:
 
     @cached_property
     def contracts(self) -> dict[str, Contract]:
-        """The events by name, from `events/*.yaml`.
+        """The events that are sent, by name, from `events/*.yaml`.
 
         Raises:
             DeclarationError: A contract is wrong.
         """
         return load_contracts(self.folder / "events", root=self.folder)
+
+    @cached_property
+    def derived(self) -> dict[str, DerivedContract]:
+        """The events that are made of others by name, from `events/*.yaml`, each after those it is made of.
+
+        Raises:
+            DeclarationError: A declaration is wrong.
+        """
+        return load_derived(self.folder / "events", self.contracts, root=self.folder)
+
+    @cached_property
+    def readable(self) -> dict[str, Contract]:
+        """All events by name: those that are sent, and those that are made of them.
+
+        Raises:
+            DeclarationError: A declaration is wrong.
+        """
+        return {**self.contracts, **self.derived}
 
     @cached_property
     def views(self) -> dict[str, View]:
@@ -64,7 +83,7 @@ class Project:
         Raises:
             DeclarationError: A view is wrong.
         """
-        return load_views(self.folder / "features", self.contracts, root=self.folder)
+        return load_views(self.folder / "features", self.readable, root=self.folder)
 
     @cached_property
     def model_declarations(self) -> dict[str, ModelDeclaration]:

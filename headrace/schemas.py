@@ -19,15 +19,22 @@ class FileKind(NamedTuple):
         files: Which files of the project folder are of this kind.
         module: Where the model is that reads them; imported when it is asked for.
         model: Its name.
+        others: Modules and names of models that read other forms of these files.
     """
 
     files: str
     module: str
     model: str
+    others: tuple[tuple[str, str], ...] = ()
 
 
 KINDS = {
-    "event": FileKind("events/*.yaml", "headrace_ingestion.contract", "Contract"),
+    "event": FileKind(
+        "events/*.yaml",
+        "headrace_ingestion.contract",
+        "Contract",
+        (("headrace_ingestion.derived", "MergeDeclaration"), ("headrace_ingestion.derived", "JoinDeclaration")),
+    ),
     "features": FileKind("features/*.yaml", "headrace_features.declaration", "ViewDeclaration"),
     "model": FileKind("models/*.yaml", "headrace_models.declaration", "ModelDeclaration"),
     "settings": FileKind("headrace.yaml", "headrace.settings", "Settings"),
@@ -38,8 +45,9 @@ def project_schema(kind: str) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a kind of file."""
     from headrace_ingestion.file_schema import file_schema
 
-    files, module, model = KINDS[kind]
-    return file_schema(getattr(importlib.import_module(module), model), f"headrace: {files}")
+    files, module, model, others = KINDS[kind]
+    models = [getattr(importlib.import_module(module), name) for module, name in ((module, model), *others)]
+    return file_schema(models[0], f"headrace: {files}", *models[1:])
 
 
 def write_schemas(folder: Path, kinds: tuple[str, ...] = tuple(KINDS)) -> dict[str, Path]:

@@ -18,7 +18,8 @@ def project_tables(project: Project) -> list[TableSpec]:
         events_table(contract, prefix, dead_letters_here=contract.stream not in read)
         for contract in project.contracts.values()
     ]
-    tables += [events_table(contract, prefix, committed_only=True) for contract in project.rekeyed.values()]
+    copied = (*project.derived.values(), *project.rekeyed.values())
+    tables += [events_table(contract, prefix, committed_only=True) for contract in copied]
     tables += [_features(view, prefix) for view in project.views.values()]
     tables += [scores_table(model, prefix) for model in project.model_declarations]
     return [*tables, *ops_tables(prefix)]

@@ -23,7 +23,7 @@ def project_topics(project: Project) -> dict[str, TopicSpec]:
     def add(name: str, partitions: int) -> None:
         found[name] = TopicSpec(partitions=partitions, replication=kafka.replication, config=_KEEP)
 
-    for contract in (*project.contracts.values(), *project.rekeyed.values()):
+    for contract in (*project.readable.values(), *project.rekeyed.values()):
         found[contract.topic(prefix)] = _of_event(contract, kafka)
     for view in project.views.values():
         add(view.topic(prefix), view.contract.topic_partitions or kafka.partitions)

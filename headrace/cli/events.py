@@ -110,7 +110,7 @@ def send(call: Invocation, event: str, json_text: str, event_id: str | None, wai
     events = call.project.events
     columns = ("event", "topic", "partition", "offset", "event_id")
     if json_text != "-":
-        fields = parse_object(json_text, events.contract(event), "the argument")
+        fields = parse_object(json_text, events.sent_contract(event), "the argument")
         sent = events.send(event, fields, event_id=event_id, wait_seconds=wait_seconds)
         call.output.record(sent.as_dict() if call.output.is_json else {name: getattr(sent, name) for name in columns})
         return

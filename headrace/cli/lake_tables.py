@@ -74,7 +74,7 @@ def register(
 
 def _contract(project: "Project", table: str) -> dict[str, Any]:
     schema, _, name = table.partition(".")
-    contract = project.contracts.get(name) if schema == "events" else None
+    contract = project.readable.get(name) if schema == "events" else None
     if contract is None:
         return {}
     shown = {

@@ -19,3 +19,7 @@ class NotJsonError(HeadraceError):
 
 class ReplayInterruptedError(HeadraceError):
     """A replay was stopped before its end; what was acknowledged is recorded."""
+
+
+class DerivedEventError(HeadraceError):
+    """An event that is made of others cannot be sent."""

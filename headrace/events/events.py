@@ -16,6 +16,7 @@ from headrace_ingestion.versions import load_versions
 
 from headrace.events.check import CheckReport, check_files
 from headrace.events.checkpoint import Checkpoint
+from headrace.events.errors import DerivedEventError
 from headrace.events.mapping import Reading, plan_fields, reading_digest
 from headrace.events.pacing import Pacer
 from headrace.events.replay import OnProgress, Replay, ReplayFile, ReplayReport, Selection
@@ -62,7 +63,7 @@ class Events:
             UnknownEventError: There is none of that name.
             DeclarationError: A declaration is wrong.
         """
-        contracts = self._project.contracts
+        contracts = self._project.readable
         if name not in contracts:
             raise UnknownEventError(
                 f"the project declares no event {name!r}",
@@ -70,6 +71,25 @@ class Events:
                 closest(name, contracts) or f"events/{name}.yaml",
             )
         return contracts[name]
+
+    def sent_contract(self, name: str) -> Contract:
+        """Return the contract of an event that can be sent.
+
+        Raises:
+            DerivedEventError: It is made of others.
+            UnknownEventError: There is none of that name.
+            DeclarationError: A declaration is wrong.
+        """
+        contract = self.contract(name)
+        derived = self._project.derived.get(name)
+        if derived is not None:
+            sources = [source.name for source in derived.sources]
+            raise DerivedEventError(
+                f"the event {name!r} is made of others, and nobody sends it",
+                {"made of": ", ".join(sources), "declared in": contract.place_of(None)},
+                f"the same with {sources[0]}",
+            )
+        return contract
 
     def compat(self, event: str | None = None, against: Path | None = None) -> CompatReport:
         """Return what the versions of contracts say of each other and of the lake; see `compat.compat_report`.
@@ -84,7 +104,7 @@ class Events:
         """
         from headrace.events.compat import compat_report
 
-        names = [self.contract(event).name] if event else list(self._project.contracts)
+        names = [self.sent_contract(event).name] if event else list(self._project.contracts)
         versions = load_versions(self._project.folder / "events", root=self._project.folder)
         other = None if against is None else Contract.load(against)
         if other is not None and other.name != event:
@@ -109,9 +129,10 @@ class Events:
 
         Raises:
             UnknownEventError: There is no such event.
+            DerivedEventError: It is made of others.
             SourceError: A file is missing, cannot be read, or lacks a required column.
         """
-        contract = self.contract(event)
+        contract = self.sent_contract(event)
         opened = [Path(file) if isinstance(file, str) else file for file in files]
         return check_files(contract, opened, reading, form=form, shown=shown, limit=limit)
 
@@ -127,17 +148,18 @@ class Events:
 
         Raises:
             UnknownEventError: There is no such event.
+            DerivedEventError: It is made of others.
             EventError: It breaks its contract; nothing was sent.
             DeliveryError: It could not be delivered within the time.
             NotRunningError: The stack of this project is down.
         """
-        contract = self.contract(event)
+        contract = self.sent_contract(event)
         with self._producer(contract, wait_seconds) as producer:
             return send_one(producer, contract, fields, event_id)
 
     def send_lines(self, event: str, lines: Iterable[bytes], *, wait_seconds: float = WAIT_SECONDS) -> Iterator[Sent]:
         """Send JSON Lines and yield where each event stands, in order; see `sending.send_lines`."""
-        contract = self.contract(event)
+        contract = self.sent_contract(event)
         with self._producer(contract, wait_seconds) as producer:
             yield from send_lines(producer, contract, lines)
 
@@ -175,13 +197,14 @@ class Events:
 
         Raises:
             UnknownEventError: There is no such event.
+            DerivedEventError: It is made of others.
             SourceError: A file is missing, cannot be read, or lacks a required column.
             MappingError: The reading does not fit the contract.
             DeliveryError: An event could not be delivered within the time.
             ReplayInterruptedError: It was interrupted.
             NotRunningError: The stack of this project is down.
         """
-        contract = self.contract(event)
+        contract = self.sent_contract(event)
         said, chosen = reading or Reading(), selection or Selection()
         planned = [_planned(contract, said, Path(file), form) for file in files]
         options = (chosen.start, chosen.end, said.event_id, said.time_zone)
@@ -283,6 +306,7 @@ class Events:
 
         Raises:
             UnknownEventError: There is no such event.
+            DerivedEventError: It is made of others.
             UnknownReasonError: There is no such reason.
             ExpressionError: `sql` is no list of expressions.
             FixError: There is no such function.
@@ -296,7 +320,7 @@ class Events:
         from headrace.events.fix_and_replay import FixAndReplay, only_one
         from headrace.events.fixes import AsItIs, ByPython, BySql, Fix
 
-        contract = self.contract(event)
+        contract = self.sent_contract(event)
         fix: Fix = AsItIs()
         if sql is not None:
             fix = BySql(sql, contract.fields)

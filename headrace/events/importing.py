@@ -116,7 +116,7 @@ def import_files(
     """
     from headrace.tables import lake_path, project_tables
 
-    contract, said = project.events.contract(event), reading or Reading()
+    contract, said = project.events.sent_contract(event), reading or Reading()
     spec = next(one for one in project_tables(project) if one.full_name == f"events.{event}")
     began = time.monotonic()
     with ExitStack() as held:

@@ -14,6 +14,7 @@ from headrace_lake.audit import Note
 from headrace.http.errors import ForbiddenError, ServeError, UnauthenticatedError
 from headrace.http.keys import LOCAL, Keys, Principal
 from headrace.policy.audit import Audit
+from headrace.policy.origins import Origin
 from headrace.policy.reading import guard_of
 from headrace.policy.rules import PolicyFile
 
@@ -53,14 +54,14 @@ class Access:
         host: The address that the server listens on.
         rules: The policy of the project, which is asked beside the scopes of a key when there is one.
         audit: Takes a note of every request that needs a key.
-        copies: Tables that the rules of another one hold for.
+        copies: Tables that the rules of others hold for.
     """
 
     keys: Keys
     host: str
     rules: PolicyFile
     audit: Audit
-    copies: Mapping[str, str]
+    copies: Mapping[str, tuple[Origin, ...]]
 
     def check_start(self) -> None:
         """Do nothing when the server may listen there.

@@ -16,6 +16,7 @@ from headrace_features.online.errors import OnlineStoreError, OnlineStoreUnavail
 from headrace_ingestion.errors import DeclarationError, HeadraceError, RetryableError, UnknownEventError
 from headrace_lake.errors import QueryError
 
+from headrace.events.errors import DerivedEventError
 from headrace.features import UnknownViewError
 from headrace.policy.rules import PolicyError
 
@@ -71,6 +72,7 @@ _STATUS: tuple[tuple[type[HeadraceError], int], ...] = (
     (PolicyError, 403),
     (NotFoundError, 404),
     (UnknownEventError, 404),
+    (DerivedEventError, 405),
     (UnknownViewError, 404),
     (SlowBodyError, 408),
     (TooLargeError, 413),

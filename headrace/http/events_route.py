@@ -21,7 +21,7 @@ def add_events_route(app: FastAPI, served: Served) -> None:
         The answer says for each record where it stands, or why it is refused. Repeats of an `event_id` count once.
         """
         served.access.allowed(request, "events:write", name)
-        contract = served.project.events.contract(name)
+        contract = served.project.events.sent_contract(name)
         form = form_of(request.headers.get("content-type"))
         key = _idempotency_key(request)
         body = await read_body(request.stream(), request.headers.get("content-encoding"), settings.max_body_bytes)

@@ -13,7 +13,7 @@ from headrace.http.app import create_app
 from headrace.http.errors import ServeError
 from headrace.http.keys import project_keys
 from headrace.policy.audit import Audit
-from headrace.policy.reading import copies_of
+from headrace.policy.origins import copies_of
 from headrace.policy.rules import PolicyFile
 from headrace.project import Project
 from headrace.tables import lake_path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from headrace_lake.audit import Note
 
 from headrace.policy.audit import Audit
+from headrace.policy.origins import Origin, copies_of
 from headrace.policy.rules import Policy, PolicyError, needed_policy
 
 if TYPE_CHECKING:
@@ -19,12 +20,9 @@ if TYPE_CHECKING:
 READ: str = "sql:read"
 
 
-def copies_of(project: Project) -> dict[str, str]:
-    """Return the tables of events by another key → the table of the event, whose rules hold for them."""
-    return {f"events.{rekeyed.table}": f"events.{rekeyed.name}" for rekeyed in project.rekeyed.values()}
-
-
-def guard_of(policy: Policy, principal: str, query: str, via: str, audit: Audit, copies: Mapping[str, str]) -> Guard:
+def guard_of(
+    policy: Policy, principal: str, query: str, via: str, audit: Audit, copies: Mapping[str, tuple[Origin, ...]]
+) -> Guard:
     """Return the guard of one query.
 
     Args:
@@ -33,19 +31,24 @@ def guard_of(policy: Policy, principal: str, query: str, via: str, audit: Audit,
         query: The query, for the audit.
         via: How it came.
         audit: Takes a note for each table.
-        copies: Tables that the rules of another one hold for.
+        copies: Tables that the rules of others hold for.
     """
 
     def shown(table: str) -> Shown:
         from headrace_lake.guarded import Shown
 
+        origins = copies.get(table, (Origin(table),))
         try:
-            decision = policy.check(principal, READ, copies.get(table, table))
+            decisions = [policy.check(principal, READ, origin.table) for origin in origins]
         except PolicyError as error:
             audit.note(Note(principal, via, READ, table, "denied", _why(error), query))
             raise
-        audit.note(Note(principal, via, READ, table, "allowed", decision.why, query))
-        return Shown(decision.where, decision.masked)
+        why = "; ".join(dict.fromkeys(decision.why for decision in decisions))
+        audit.note(Note(principal, via, READ, table, "allowed", why, query))
+        pairs = list(zip(origins, decisions, strict=True))
+        conditions = [origin.condition(decision.where) for origin, decision in pairs if decision.where is not None]
+        masked = frozenset(name for origin, decision in pairs for name in origin.columns(decision.masked))
+        return Shown(" AND ".join(f"({one})" for one in dict.fromkeys(conditions)) or None, masked)
 
     return shown
 

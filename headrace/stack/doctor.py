@@ -105,7 +105,7 @@ def _cache() -> Finding:
 
 def _declarations(project: Project) -> Iterator[Finding]:
     try:
-        contracts = project.contracts
+        contracts = project.readable
     except HeadraceError as error:
         yield Finding("fail", "events", *_two_lines(error))
         return

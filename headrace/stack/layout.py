@@ -23,7 +23,7 @@ class Declared:
     Attributes:
         events: Number of events.
         job_groups: Names of the feature jobs.
-        rekeyed: Number of events that views read by another key.
+        rekeyed: Number of events that are made of others, or that views read by another key.
         views: Number of feature views.
         models: Names of the models.
     """

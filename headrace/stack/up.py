@@ -67,7 +67,7 @@ def run_stack(
         Declared(
             events=len(project.contracts),
             job_groups=project.job_groups,
-            rekeyed=len(project.rekeyed),
+            rekeyed=len(project.rekeyed) + len(project.derived),
             views=len(project.views),
             models=tuple(project.model_declarations),
         ),

@@ -150,6 +150,7 @@ def parser_spec(contract: Contract) -> dict[str, Any]:
         "contract": contract.label,
         "key": contract.key,
         "time": contract.time,
+        **({"progress": contract.progress} if contract.progress != contract.time else {}),
         "max_ahead_ms": duration_ms(contract.max_ahead),
         "from_the_future": _future_detail(contract),
         "fields": [_field_spec(name, name, field.stored) for name, field in contract.fields.items()],

@@ -15,7 +15,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 
 from headrace_ingestion.checks import field_check
-from headrace_ingestion.documents import load_document, read_document
+from headrace_ingestion.documents import Document, load_document, read_document
 from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import DeclarationError, closest
 from headrace_ingestion.fields import NAME_SCHEMA, RESERVED_FIELDS, Field, FieldType, Name, check_field_name
@@ -39,6 +39,9 @@ __all__ = [
 
 KEY_TYPES = ("string", "int", "long")
 """Types that a key can have."""
+
+DERIVATIONS = ("merge", "join")
+"""Keys of declarations of events that are made of others; see `derived`."""
 
 _EARLIER_VERSION = re.compile(r"\.v[0-9]+\.yaml$")
 _FIELD_NAMES: dict[str, Any] = {
@@ -78,6 +81,8 @@ class Contract(BaseModel):
     description: str | None = None
 
     _origin: str | None = PrivateAttr(default=None)
+    _progress: str | None = PrivateAttr(default=None)
+    _made_of: tuple[str, ...] = PrivateAttr(default=())
     _lines: dict[str, int] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -183,8 +188,15 @@ class Contract(BaseModel):
         )
         # A list, not a mapping: the order of the fields is the order of the checks.
         demands["fields"] = [[name, field.demands()] for name, field in self.fields.items()]
+        if self._made_of:
+            demands["made_of"] = self._made_of
         text = json.dumps(demands, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def progress(self) -> str:
+        """The timestamp that says how far time has come when the event stands in its topic; nearly always `time`."""
+        return self._progress or self.time
 
     @property
     def stream(self) -> str:
@@ -216,7 +228,8 @@ class Contract(BaseModel):
 def load_contracts(folder: Path, *, root: Path | None = None) -> dict[str, Contract]:
     """Return the running contracts in `folder` by event name, in the order of the file names.
 
-    Earlier versions, `call.v1.yaml` beside `call.yaml`, are left out; see `versions`.
+    Earlier versions, `call.v1.yaml` beside `call.yaml`, are left out (see `versions`), and so are events that are made
+    of others (see `derived`): nobody sends those.
 
     Args:
         folder: The folder, such as `events`. One that does not exist has no contracts.
@@ -225,8 +238,18 @@ def load_contracts(folder: Path, *, root: Path | None = None) -> dict[str, Contr
     Raises:
         DeclarationError: A file declares no valid contract, or two declare the same event.
     """
-    paths = (path for path in sorted(folder.glob("*.yaml")) if _EARLIER_VERSION.search(path.name) is None)
+    paths = (path for path in contract_files(folder) if derivation_of(read_document(path, root=root)) is None)
     return index_contracts(Contract.load(path, root=root) for path in paths)
+
+
+def contract_files(folder: Path) -> list[Path]:
+    """Return the files of the running contracts in `folder`, in the order of their names."""
+    return [path for path in sorted(folder.glob("*.yaml")) if _EARLIER_VERSION.search(path.name) is None]
+
+
+def derivation_of(document: Document) -> str | None:
+    """Return `merge` or `join` when the document declares an event that is made of others, else None."""
+    return next((kind for kind in DERIVATIONS if kind in document.data), None)
 
 
 def index_contracts(contracts: Iterable[Contract]) -> dict[str, Contract]:

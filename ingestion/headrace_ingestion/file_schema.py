@@ -24,15 +24,19 @@ _WHOLE_IN_QUOTES = r"^\s*[+-]?[0-9]+(_[0-9]+)*(\.0+)?\s*$"
 _NUMBER_IN_QUOTES = r"^\s*[+-]?([0-9]+(_[0-9]+)*(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 
 
-def file_schema(model: type[BaseModel], title: str) -> Schema:
-    """Return the JSON Schema (draft 2020-12) of what `model` reads.
+def file_schema(model: type[BaseModel], title: str, *others: type[BaseModel]) -> Schema:
+    """Return the JSON Schema (draft 2020-12) of what `model` reads, or one of the others.
 
     Args:
         model: The model.
         title: What editors call the file.
+        others: Models that read other forms of the file.
     """
-    schema = model.model_json_schema(schema_generator=_Generator)
-    return {"$schema": GenerateJsonSchema.schema_dialect, **schema, "title": title}
+    forms = [one.model_json_schema(schema_generator=_Generator) for one in (model, *others)]
+    defined = {name: part for form in forms for name, part in form.pop("$defs", {}).items()}
+    schema = {"anyOf": forms} if others else forms[0]
+    definitions = {"$defs": defined} if defined else {}
+    return {"$schema": GenerateJsonSchema.schema_dialect, **definitions, **schema, "title": title}
 
 
 def field_descriptions(model: type[BaseModel]) -> dict[str, str]:

@@ -20,6 +20,8 @@ class RekeyedContract(Contract):
         super().__init__(**{**fields, "key": key})
         self._origin = contract._origin
         self._lines = contract._lines
+        self._progress = contract._progress
+        self._made_of = contract._made_of
 
     @property
     def stream(self) -> str:

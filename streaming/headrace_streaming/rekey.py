@@ -1,7 +1,7 @@
-"""Events into their topics by another key, each exactly once: what views by that key take their order from.
+"""Events into the topics that are made of theirs, each exactly once: by another key, of several events, with labels.
 
-Records and offsets are one Kafka transaction. A record that the contract refuses is left out: who reads the event by
-its own key has recorded it as a dead letter.
+Views take their order from these topics. Records and offsets are one Kafka transaction; what the records become is
+said by `outgoing` and `labels`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from headrace_ingestion.codec import compile_parser
-from headrace_ingestion.contract import Contract
 from headrace_ingestion.errors import HeadraceError
-from headrace_ingestion.headers import EVENT_ID
 from headrace_ingestion.partitioning import partition_of
-from headrace_ingestion.records import Parsed, Record, Refused
-from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.settings import KafkaConnection
 from headrace_lake.topic_consumer import TopicConsumer
 from kafka import KafkaProducer, TopicPartition
@@ -31,6 +26,8 @@ from kafka.errors import (
     KafkaTimeoutError,
     ProducerFencedError,
 )
+
+from headrace_streaming.outgoing import Outgoing, Turn
 
 log = logging.getLogger(__name__)
 
@@ -58,41 +55,25 @@ class RekeyCounters:
     refused: int = 0
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A topic that is read: how, and the fields and topics that its records are written by and to."""
-
-    parse: Callable[[Record], Parsed | Refused]
-    targets: list[tuple[str, str]]
-
-
 class Rekeyer:
-    """Writes events into their topics by another key until it is stopped.
+    """Writes what the records of some topics become until it is stopped.
 
     One at a time: a second one with the same name fences the first, which then ends with an error.
 
     Args:
         connection: Where the brokers are.
-        events: The events by name.
-        rekeyed: Those of them that are written by another key.
+        turns: Topic → what its records become.
         name: Stable name of consumer group and transactions.
+        batch_every_ms: Shortest time between two transactions.
     """
 
     def __init__(
-        self,
-        connection: KafkaConnection,
-        events: Mapping[str, Contract],
-        rekeyed: Iterable[RekeyedContract],
-        name: str,
+        self, connection: KafkaConnection, turns: Mapping[str, Turn], name: str, batch_every_ms: int = BATCH_EVERY_MS
     ) -> None:
         self._connection = connection
         self._name = name
-        self._sources: dict[str, _Source] = {}
-        prefix = connection.topic_prefix
-        for contract in rekeyed:
-            event = events[contract.name]
-            source = self._sources.setdefault(event.topic(prefix), _Source(compile_parser(event), []))
-            source.targets.append((contract.key, contract.topic(prefix)))
+        self._turns = turns
+        self._batch_every_seconds = batch_every_ms / 1000
         self.counters = RekeyCounters()
 
     def run(self, stop: threading.Event, on_ready: Callable[[], None] | None = None) -> None:
@@ -137,7 +118,7 @@ class Rekeyer:
             # Ends the transaction of a predecessor, so that the offsets which are read next are its last ones.
             producer.init_transactions()
             consumer = TopicConsumer(
-                self._connection, self._name, self._sources, client_id="headrace-rekey", committed_only=True
+                self._connection, self._name, self._turns, client_id="headrace-rekey", committed_only=True
             )
             try:
                 self._copy(producer, consumer, stop, on_ready)
@@ -167,23 +148,16 @@ class Rekeyer:
             batches = consumer.poll(POLL_MS)
             if batches:
                 self._transaction(producer, consumer, batches)
-                stop.wait(max(0.0, began + BATCH_EVERY_MS / 1000 - time.monotonic()))
+                stop.wait(max(0.0, began + self._batch_every_seconds - time.monotonic()))
 
     def _transaction(
         self, producer: KafkaProducer, consumer: TopicConsumer, batches: Mapping[TopicPartition, Sequence[Any]]
     ) -> None:
         """Write a batch and its offsets; all of it counts, or nothing."""
+        # Before it begins: a turn may take longer than the broker leaves a transaction open.
+        turned = [self._turns[place.topic](records) for place, records in batches.items()]
         producer.begin_transaction()
-        futures = []
-        refused = 0
-        for place, records in batches.items():
-            source = self._sources[place.topic]
-            for record in records:
-                parsed = source.parse(record)
-                if isinstance(parsed, Refused):
-                    refused += 1
-                else:
-                    futures += [_send(producer, record, parsed, *target) for target in source.targets]
+        futures = [_send(producer, record) for one in turned for record in one.records]
         _await_all(producer, futures)
         consumer.done(batches)
         due = consumer.due()
@@ -192,6 +166,7 @@ class Rekeyer:
         consumer.note_committed(due)
         past = self.counters
         read = sum(len(records) for records in batches.values())
+        refused = sum(one.refused for one in turned)
         self.counters = RekeyCounters(past.read + read, past.written + len(futures), past.refused + refused)
 
     def _producer(self) -> KafkaProducer:
@@ -213,20 +188,16 @@ class Rekeyer:
         )
 
 
-def _send(producer: KafkaProducer, record: Record, parsed: Parsed, key_field: str, topic: str) -> Any:
-    """Send the record by its other key. Value and timestamp stay; an id that its place gave it becomes a header."""
-    key = str(parsed.fields[key_field]).encode()
-    headers = [header for header in record.headers if header[0] != EVENT_ID]
-    headers.append((EVENT_ID, parsed.event_id.encode()))
-    partitions = len(producer.partitions_for(topic) or ())
+def _send(producer: KafkaProducer, record: Outgoing) -> Any:
+    partitions = len(producer.partitions_for(record.topic) or ())
     return producer.send(
-        topic,
-        key=key,
+        record.topic,
+        key=record.key,
         value=record.value,
-        headers=headers,
+        headers=list(record.headers),
         # Finding it anew for each record is slow in Python.
-        partition=partition_of(key, partitions) if partitions else None,
-        timestamp_ms=record.timestamp,
+        partition=partition_of(record.key, partitions) if partitions else None,
+        timestamp_ms=record.timestamp_ms,
     )
 
 

@@ -10,13 +10,16 @@ from headrace_ingestion.errors import DeclarationError
 from headrace_lake.audit import Note
 from headrace_lake.catalog import Lake
 from headrace_lake.commit import append_rows
+from headrace_lake.guarded import Guard, Shown
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import late_events_table
 
 import headrace
 from headrace.cli.root import root
 from headrace.policy.audit import MOST_NOTES, Audit
-from headrace.policy.rules import Policy, PolicyFile
+from headrace.policy.origins import copies_of
+from headrace.policy.reading import guard_of
+from headrace.policy.rules import Policy, PolicyError, PolicyFile
 from headrace.project import Project
 
 POLICY = """\
@@ -209,3 +212,48 @@ def test_the_rules_of_an_event_hold_for_it_by_another_key(tmp_path: Path) -> Non
     denied = run(project, "lake", "sql", "select card from events.pay_by_shop", "--as", "analyst")
     assert denied.exit_code == 1
     assert denied.stderr.startswith("PolicyError: the policy does not allow 'analyst' sql:read of 'events.pay'\n")
+
+
+MADE_OF_OTHERS = {
+    "events/pay.yaml": "name: pay\nversion: 1\nkey: card\ntime: at\n"
+    "fields: {card: {type: string}, shop: {type: string}, at: {type: timestamp}}\n",
+    "events/visit.yaml": "name: visit\nversion: 1\nkey: card\ntime: at\n"
+    "fields: {card: {type: string}, page: {type: string}, at: {type: timestamp}}\n",
+    "events/report.yaml": "name: report\nversion: 1\nkey: pay_id\ntime: at\n"
+    "fields: {pay_id: {type: string}, fraud: {type: bool}, at: {type: timestamp}}\n",
+    "events/outcome.yaml": "name: outcome\nversion: 1\nkey: card\n"
+    "join: {label: report, to: pay, by: pay_id, delay: 7d}\n",
+    "events/activity.yaml": "name: activity\nversion: 1\nkey: card\nmerge: [pay, visit, outcome]\n",
+    "policy.yaml": """\
+rules:
+  - {name: shops, principals: [a, b], actions: [sql:read], resources: [events.pay], where: shop = 's', mask: [card]}
+  - {name: late, principals: [a], actions: [sql:read], resources: [events.report], where: fraud, mask: [at]}
+  - {name: rest, principals: [a, b, c], actions: [sql:read], resources: [events.visit, events.outcome, events.activity]}
+""",
+}
+
+
+def test_the_rules_of_all_events_hold_for_what_is_made_of_them(tmp_path: Path) -> None:
+    (tmp_path / "headrace.yaml").write_text("name: trial\n")
+    (tmp_path / "events").mkdir()
+    for name, text in MADE_OF_OTHERS.items():
+        (tmp_path / name).write_text(text)
+    project = headrace.open(tmp_path)
+    for principal, table in (("c", "activity"), ("b", "outcome"), ("b", "activity")):
+        with pytest.raises(PolicyError, match="'events.pay'" if principal == "c" else "'events.report'"):
+            guard(project, principal)(f"events.{table}")
+    # A column of the same name is the one of the event: nothing is shown rather than the wrong rows.
+    assert guard(project, "a")("events.outcome") == Shown(
+        "(((shop = 's'))) AND (false)", frozenset({"card", "report_at", "told_at", "visible_at"})
+    )
+    shown = guard(project, "a")("events.activity")
+    assert shown.where == (
+        "(event <> 'pay' OR (((shop = 's')))) AND (event <> 'outcome' OR (((shop = 's'))))"
+        " AND (event <> 'outcome' OR (false))"
+    )
+    assert shown.masked == {"card", "report_at", "told_at", "visible_at", "happened_at"}
+
+
+def guard(project: Project, principal: str) -> Guard:
+    audit = Audit(project.folder / "lake")
+    return guard_of(policy(project), principal, "", "test", audit, copies_of(project))

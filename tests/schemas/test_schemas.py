@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from headrace_features.resolve import load_view
 from headrace_ingestion.contract import Contract
+from headrace_ingestion.derived import load_derived
 from headrace_ingestion.errors import HeadraceError
 from headrace_ingestion.yaml_source import read_document
 from headrace_models.declaration import ModelDeclaration
@@ -35,6 +36,7 @@ CANNOT_SAY = {
     ("event", "a `default` is a value that the field accepts"): r"the default of '\w+' is one that the field refuses",
     ("event", "a `pattern` is a regular expression that Python, Java and RE2 read alike"):
         r"the pattern .* (has|is not)",
+    ("event", "`merge` and `join` name events and fields that fit each other"): r"which nobody sends and no join makes",
     ("features", "names and expressions fit the event, and each other: every name that is read exists and has a "
                  "fitting type, every column has a name of its own"):
         r"'source' names the event|'key' names|reads the field|which is a (string|bool|timestamp|double)|"
@@ -345,3 +347,40 @@ def test_the_settings_of_the_page_name_files_that_are_written() -> None:
     assert block
     mapped = json.loads(block[1])["yaml.schemas"]
     assert mapped == {f"./.headrace/schemas/{kind}.schema.json": entry.files for kind, entry in KINDS.items()}
+
+
+MERGE: dict[str, Any] = {
+    "name": "activity", "version": 1, "key": "rider", "time": "at", "merge": ["ride", "login"],
+    "topic": {"partitions": 2}, "description": "what riders do",
+}  # fmt: skip
+JOIN: dict[str, Any] = {
+    "name": "outcome", "version": 1, "key": "rider", "time": "seen_at", "description": "how rides ended",
+    "join": {"label": "login", "to": "ride", "by": "ride_id", "delay": "7d", "wait": "1m"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("whole", [MERGE, JOIN], ids=["merge", "join"])
+def test_an_event_that_is_made_of_others_has_the_same_verdict_from_both(whole: dict[str, Any], tmp_path: Path) -> None:
+    bare = {"rider": {"type": "string"}, "ride_id": {"type": "string"}, "at": {"type": "timestamp"}}
+    known = {
+        name: Contract.model_validate({"name": name, "version": 1, "key": "rider", "time": "at", "fields": bare})
+        for name in ("ride", "login")
+    }
+    file = tmp_path / "made.yaml"
+
+    def problem(data: Any) -> str | None:
+        file.write_text(json.dumps(data))
+        try:
+            if not load_derived(tmp_path, known):
+                Contract.load(file)
+        except HeadraceError as error:
+            return str(error)
+        return None
+
+    allowed = re.compile(
+        r"which nobody sends and no join makes|'(key|by)' names|has one|two fields|told_at|too long|is 1\.0"
+    )
+    assert (accepts("event", whole), problem(whole)) == (True, None)
+    for what, data in _mutations(whole, ()):
+        valid, refusal = accepts("event", data), problem(data)
+        assert valid is (refusal is None) or (valid and allowed.search(str(refusal))), (what, valid, refusal)

@@ -12,6 +12,7 @@ from headrace_ingestion.errors import HeadraceError
 from headrace_ingestion.partitioning import partition_of
 from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.settings import KafkaConnection
+from headrace_streaming.outgoing import copies
 from headrace_streaming.rekey import Rekeyer, RekeyError
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
@@ -47,7 +48,8 @@ def start(
 ) -> tuple[threading.Event, threading.Thread, list[HeadraceError]]:
     """Run a rekeyer in a thread: what stops it, the thread, and what it ended with."""
     stop, failures = threading.Event(), list[HeadraceError]()
-    rekeyer = Rekeyer(connection, {"pay": contract}, [RekeyedContract(contract, "terminal")], "rekey-of-the-test")
+    turns = copies({"pay": contract}, [RekeyedContract(contract, "terminal")], prefix=connection.topic_prefix)
+    rekeyer = Rekeyer(connection, turns, "rekey-of-the-test")
 
     def body() -> None:
         try:

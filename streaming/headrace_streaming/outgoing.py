@@ -1,0 +1,133 @@
+"""Records of one topic → records of others: how events get into topics by another key, and into merges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from headrace_ingestion.accepted import values_to_send
+from headrace_ingestion.codec import compile_encoder, compile_parser
+from headrace_ingestion.contract import Contract
+from headrace_ingestion.headers import CONTRACT, EVENT_ID
+from headrace_ingestion.joined import TOLD
+from headrace_ingestion.merged import EVENT, MergedContract, merged_id
+from headrace_ingestion.records import Headers, Parsed, Record, Refused
+from headrace_ingestion.rekeyed import RekeyedContract
+from headrace_ingestion.timestamps import format_timestamp
+
+
+class Outgoing(NamedTuple):
+    """A record that is to be written.
+
+    Attributes:
+        topic: Name of the topic.
+        key: The Kafka key.
+        value: The value.
+        headers: The headers.
+        timestamp_ms: The record timestamp in milliseconds since 1970; -1 when it has none.
+    """
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+
+@dataclass
+class Turned:
+    """What becomes of records.
+
+    Attributes:
+        records: What is to be written, in order.
+        refused: How many records are left out.
+    """
+
+    records: list[Outgoing] = field(default_factory=list)
+    refused: int = 0
+
+
+Turn = Callable[[Sequence[Record]], Turned]
+"""Turns records of one partition into what is to be written; all of it, or nothing, counts."""
+
+_Copy = Callable[[Record, Parsed], Outgoing]
+
+
+def copies(
+    events: Mapping[str, Contract],
+    rekeyed: Iterable[RekeyedContract],
+    merged: Iterable[MergedContract] = (),
+    prefix: str = "",
+) -> dict[str, Turn]:
+    """Return topic → what its records become.
+
+    A record that the contract refuses is left out: who reads the event by its own key has recorded it as a dead letter.
+
+    Args:
+        events: All events by name.
+        rekeyed: Those of them that are written by another key.
+        merged: Merges.
+        prefix: What stands before every topic of the project.
+    """
+    found: dict[str, list[_Copy]] = {}
+    read: dict[str, Contract] = {}
+
+    def add(source: Contract, copy: _Copy) -> None:
+        topic = source.topic(prefix)
+        read[topic] = source
+        found.setdefault(topic, []).append(copy)
+
+    for contract in rekeyed:
+        add(events[contract.name], _by_key(contract.key, contract.topic(prefix)))
+    for merge in merged:
+        for source in merge.sources:
+            add(source, _into_merge(merge, source, merge.topic(prefix)))
+    return {topic: _turn(read[topic], made) for topic, made in found.items()}
+
+
+def _turn(contract: Contract, made: Sequence[_Copy]) -> Turn:
+    parse = compile_parser(contract)
+
+    def turn(records: Sequence[Record]) -> Turned:
+        turned = Turned()
+        for record in records:
+            parsed = parse(record)
+            if isinstance(parsed, Refused):
+                turned.refused += 1
+            else:
+                turned.records += [copy(record, parsed) for copy in made]
+        return turned
+
+    return turn
+
+
+def _by_key(key_field: str, topic: str) -> _Copy:
+    def copy(record: Record, parsed: Parsed) -> Outgoing:
+        # Value and timestamp stay; an id that its place gave it becomes a header.
+        headers = with_headers(record, {EVENT_ID: parsed.event_id})
+        return Outgoing(topic, str(parsed.fields[key_field]).encode(), record.value, headers, record.timestamp)
+
+    return copy
+
+
+def _into_merge(merge: MergedContract, source: Contract, topic: str) -> _Copy:
+    encode, to_send = compile_encoder(merge), values_to_send(source)
+    own = {EVENT: source.name}
+    label = merge.label
+
+    def copy(record: Record, parsed: Parsed) -> Outgoing:
+        fields: dict[str, Any] = {**to_send(parsed.fields), **own, merge.time: format_timestamp(parsed.event_time_ms)}
+        if merge.progress == TOLD:
+            fields[TOLD] = format_timestamp(parsed.fields[source.progress])
+        encoded = encode(fields)
+        headers = with_headers(record, {EVENT_ID: merged_id(source.name, parsed.event_id), CONTRACT: label})
+        return Outgoing(topic, encoded.key, encoded.value, headers, record.timestamp)
+
+    return copy
+
+
+def with_headers(record: Record, changed: Mapping[str, str]) -> Headers:
+    """Return the headers of a record, some of them replaced or added."""
+    kept = [header for header in record.headers if header[0] not in changed]
+    return [*kept, *((name, text.encode()) for name, text in changed.items())]

@@ -1,0 +1,159 @@
+"""Several events in one topic, in one order: each once, whole, and known by what it was."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from headrace_ingestion import Producer
+from headrace_ingestion.codec import compile_parser
+from headrace_ingestion.contract import Contract, load_contracts
+from headrace_ingestion.derived import load_derived
+from headrace_ingestion.merged import MergedContract
+from headrace_ingestion.records import Parsed, StoredRecord
+from headrace_ingestion.rekeyed import RekeyedContract
+from headrace_ingestion.settings import KafkaConnection
+from headrace_streaming.outgoing import copies
+from headrace_streaming.rekey import Rekeyer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+EVENTS = {
+    "payment": """\
+name: payment
+version: 1
+key: card
+time: paid_at
+fields:
+  card: {type: string}
+  shop: {type: long}
+  paid_at: {type: timestamp}
+  amount: {type: decimal, precision: 9, scale: 2}
+  currency: {type: string, default: CHF}
+  lines: {type: list, items: {type: object, fields: {at: {type: timestamp}, n: {type: int}}}}
+""",
+    "login": """\
+name: login
+version: 1
+key: card
+time: at
+fields:
+  card: {type: string}
+  shop: {type: long}
+  at: {type: timestamp}
+  device: {type: string, required: false}
+""",
+    "activity": "name: activity\nversion: 1\nkey: card\nmerge: [payment, login]\n",
+}
+PAID: dict[str, Any] = {
+    "card": "c1",
+    "shop": 7,
+    "paid_at": "2026-01-31T12:00:00.500Z",
+    "amount": "12.5",
+    "lines": [{"at": "2026-01-31T11:00:00Z", "n": 1}],
+}
+
+
+def declared(folder: Path) -> tuple[dict[str, Contract], MergedContract]:
+    for name, text in EVENTS.items():
+        (folder / f"{name}.yaml").write_text(text)
+    contracts = load_contracts(folder)
+    merge = load_derived(folder, contracts)["activity"]
+    assert isinstance(merge, MergedContract)
+    return {**contracts, "activity": merge}, merge
+
+
+def test_a_record_of_a_merge_holds_what_its_contract_read_of_the_event(tmp_path: Path) -> None:
+    events, merge = declared(tmp_path)
+    turn = copies(events, [], [merge])["events.payment"]
+    value = (
+        b'{"card":"c1","shop":7,"paid_at":"2026-01-31T13:00:00.5+01:00","amount":"12.5",'
+        b'"lines":[{"at":"2026-01-31T11:00:00Z","n":1}],"newer":1}'
+    )
+    headers = [
+        ("event_id", b"e1"),
+        ("contract", b"payment/2"),
+        ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"),
+    ]
+    turned = turn([
+        StoredRecord("events.payment", 0, 0, 1_769_860_800_600, b"c1", value, headers),
+        StoredRecord("events.payment", 0, 1, 1_769_860_800_600, b"c1", b"no JSON", ()),
+    ])  # fmt: skip
+    assert turned.refused == 1
+    (made,) = turned.records
+    assert (made.topic, made.key, made.timestamp_ms) == ("events.activity", b"c1", 1_769_860_800_600)
+    parsed = compile_parser(merge)(
+        StoredRecord(made.topic, 0, 0, made.timestamp_ms, made.key, made.value, made.headers)
+    )
+    assert isinstance(parsed, Parsed)
+    assert {name: value for name, value in parsed.fields.items() if value is not None} == {
+        "event": "payment",
+        "happened_at": 1_769_860_800_500,
+        "card": "c1",
+        "shop": 7,
+        "paid_at": 1_769_860_800_500,
+        "amount": "12.50",
+        "currency": "CHF",
+        "lines": [{"at": 1_769_857_200_000, "n": 1}],
+    }
+    assert (parsed.event_id, parsed.contract, parsed.event_time_ms) == ("payment:e1", "activity/1", 1_769_860_800_500)
+    assert parsed.trace == "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+
+
+def test_events_come_together_each_once_and_go_on_by_another_key(broker: Any, tmp_path: Path) -> None:
+    events, merge = declared(tmp_path)
+    prefix = f"merge{time.time_ns()}."
+    connection = KafkaConnection(bootstrap_servers=broker.bootstrap_servers, topic_prefix=prefix)
+    by_shop = RekeyedContract(merge, "shop")
+    for contract in (*events.values(), by_shop):
+        broker.create_topic(contract.topic(prefix), 1)
+    turns = copies(events, [by_shop], [merge], prefix)
+    stops = [threading.Event() for _ in range(2)]
+    # The first is ended while it writes; the second goes on where that one has committed.
+    threads = [
+        threading.Thread(target=Rekeyer(connection, turns, "merge-of-the-test").run, args=[stop]) for stop in stops
+    ]
+    threads[0].start()
+    with Producer([events["payment"], events["login"]], connection) as producer:
+        for number in range(300):
+            # Both have the same ids.
+            producer.send("payment", {**PAID, "shop": number}, event_id=f"e{number}")
+            producer.send("login", {"card": "c1", "shop": number, "at": PAID["paid_at"]}, event_id=f"e{number}")
+    records(connection, merge, lambda found: len(found) > 0)
+    stops[0].set()
+    threads[0].join(60)
+    threads[1].start()
+    with KafkaProducer(**connection.client_options()) as raw:
+        raw.send(events["login"].topic(prefix), key=b"c1", value=b"no JSON")
+    try:
+        merged = records(connection, merge, lambda found: len(found) >= 600)
+        again = records(connection, by_shop, lambda found: len(found) >= 600)
+    finally:
+        stops[1].set()
+        threads[1].join(60)
+    ids = [dict(record.headers)["event_id"].decode() for record in merged]
+    assert len(ids) == 600
+    for name in ("payment", "login"):
+        # One order: that of each source is kept in it.
+        assert [one for one in ids if one.startswith(name)] == [f"{name}:e{number}" for number in range(300)]
+    assert [dict(record.headers)["event_id"].decode() for record in again] == ids
+    assert {record.key for record in again} == {str(number).encode() for number in range(300)}
+
+
+def records(connection: KafkaConnection, contract: Contract, enough: Callable[[list[Any]], bool]) -> list[Any]:
+    """The records of the event's topic that a reader of whole transactions sees, once there are enough of them."""
+    options = {"auto_offset_reset": "earliest", "isolation_level": "read_committed", "enable_auto_commit": False}
+    consumer = KafkaConsumer(**connection.client_options(), **options)
+    found: list[Any] = []
+    try:
+        consumer.assign([TopicPartition(contract.topic(connection.topic_prefix), 0)])
+        deadline = time.monotonic() + 60
+        while not enough(found):
+            assert time.monotonic() < deadline, len(found)
+            for polled in consumer.poll(100).values():
+                found += polled
+        for polled in consumer.poll(300).values():
+            found += polled
+    finally:
+        consumer.close()
+    return found
