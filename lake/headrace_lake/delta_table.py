@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -18,6 +19,8 @@ from headrace_lake.schemas import arrow_schema, table_properties
 from headrace_lake.tables import TableSpec
 
 log = logging.getLogger(__name__)
+
+_DRAWN = re.compile("\x1b\\[[0-9;]*m|↳")
 
 DELETED_BEFORE = "headrace.deletedBefore"
 """Property of a table: an event time in ISO 8601. What recomputes rows has to know that older events may be missing."""
@@ -82,12 +85,17 @@ def deleted_before(handle: DeltaTable) -> datetime | None:
 
 def write_error(spec: TableSpec, folder: Path, error: Exception) -> LakeWriteError:
     """Return the error of a write that failed for a reason outside the rows."""
-    cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return LakeWriteError(
-        f"table {spec.full_name} could not be written: {cause}",
+        f"table {spec.full_name} could not be written: {_innermost(error)}",
         {"folder": str(folder), "expected": "a folder that can be written, on a disk that is not full"},
         f"df -h {folder}",
     )
+
+
+def _innermost(error: Exception) -> str:
+    # delta-rs draws the chain of causes as a tree in colours, a line each; the last one is the system's own word.
+    lines = [_DRAWN.sub("", line).strip() for line in str(error).splitlines()]
+    return next((line for line in reversed(lines) if line), type(error).__name__)
 
 
 def _made(folder: Path, spec: TableSpec) -> DeltaTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,8 +18,15 @@ def table_folder(lake: Path, schema: Schema, name: str) -> Path:
 
 
 def is_table(folder: Path) -> bool:
-    """Return whether a Delta table stands in the folder."""
-    return (folder / "_delta_log").is_dir()
+    """Return whether a Delta table stands in the folder.
+
+    The folder of its log alone is none: that much is left where a disk was full when the table was made.
+    """
+    try:
+        with os.scandir(folder / "_delta_log") as found:
+            return any(entry.name.endswith(".json") for entry in found)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def stored_tables(lake: Path) -> list[tuple[Schema, str]]:
