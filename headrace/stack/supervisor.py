@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event
@@ -14,6 +15,8 @@ from headrace.stack.spec import ProcessSpec
 from headrace.stack.state import Phase, StackState, SupervisorLock, last_state, write_state
 
 _LOOK_SECONDS = 0.05
+FULL_BYTES = 64 << 20
+"""With less room than this a disk counts as full: indexes of the broker's logs and a checkpoint take as much."""
 _LOG = logging.getLogger("headrace.supervisor")
 
 
@@ -47,6 +50,8 @@ class Supervisor:
         self._clock = clock
         self._was_healthy = False
         self._published: StackState | None = None
+        self._written: StackState | None = None
+        self._is_mute = False
 
     def run(self, stop: Event, environment: Mapping[str, str] | None = None) -> bool:
         """Run the stack until `stop` is set, or until a process fails before all were ready once.
@@ -100,6 +105,9 @@ class Supervisor:
             _LOG.info("%s is ready after %.1f s", child.spec.name, now - child.since)
         elif child.phase == "starting" and now - child.since > child.spec.ready_seconds:
             child.kill()
+            if self._was_healthy and self._full_disk():
+                self._bury(child, now)
+                return
             self._give_up(child, f"not ready after {child.spec.ready_seconds:.0f} s")
 
     def _is_held(self, child: Child, now: float) -> bool:
@@ -126,13 +134,22 @@ class Supervisor:
     def _bury(self, child: Child, now: float) -> None:
         child.deaths_at.append(now)
         pause_seconds = child.spec.restarts.pause_seconds(child.deaths_at, now)
+        full = self._full_disk()
+        if full and self._was_healthy:
+            # Not its own fault: it is started again for as long as that lasts. A start on a full disk fails at once.
+            pause_seconds = child.spec.restarts.longest_pause_seconds
         if pause_seconds is None:
             self._give_up(child, f"died {len(child.deaths_at)} times, and the last time {child.exit_text()}")
             return
         child.phase = "restarting"
         child.retry_at = now + pause_seconds
-        child.message = f"{child.exit_text()}: {child.last_log_line()}"
-        _LOG.warning("%s %s, again in %.1f s", child.spec.name, child.exit_text(), pause_seconds)
+        child.message = f"{full}{child.exit_text()}: {child.last_log_line()}"
+        _LOG.warning("%s %s%s, again in %.1f s", child.spec.name, full, child.exit_text(), pause_seconds)
+
+    def _full_disk(self) -> str:
+        """Return what to say of a disk that is full, or an empty text."""
+        free_bytes = shutil.disk_usage(self._folders.root).free
+        return "" if free_bytes >= FULL_BYTES else f"the disk is full ({free_bytes >> 20} MiB left): "
 
     def _give_up(self, child: Child, why: str) -> None:
         child.phase = "failed"
@@ -178,8 +195,21 @@ class Supervisor:
         state = StackState(phase, os.getpid(), self._bootstrap_servers, self._ports, processes)
         if state != self._published:
             self._published = state
-            write_state(self._folders, state)
             self._on_change(state)
+        if state != self._written:
+            self._write(state)
+
+    def _write(self, state: StackState) -> None:
+        try:
+            write_state(self._folders, state)
+        except OSError as error:
+            # The processes run on, and it is tried again at the next look.
+            if not self._is_mute:
+                _LOG.error("what runs cannot be written to %s: %s", self._folders.state_file, error)
+            self._is_mute = True
+        else:
+            self._written = state
+            self._is_mute = False
 
 
 def already_running(folders: StackFolders) -> AlreadyRunningError:

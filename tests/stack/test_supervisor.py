@@ -13,6 +13,7 @@ from threading import Event, Thread
 
 import psutil
 import pytest
+from small_disk import small_disk
 
 from headrace.stack.errors import AlreadyRunningError
 from headrace.stack.folders import StackFolders
@@ -161,6 +162,34 @@ def test_a_process_that_fails_later_leaves_the_others_running(folders: StackFold
         eventually(lambda: run.process("job").phase == "failed")
         assert run.states[-1].phase == "degraded"
         assert run.process("log").phase == "ready"
+
+
+def test_a_process_that_dies_of_a_full_disk_is_started_again_until_there_is_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_disk(tmp_path / "disk", 1) as disk:
+        folders = StackFolders(disk.folder)
+        disk.grow(100)
+        needs_room = "import os, pathlib, sys\npathlib.Path(f'{sys.argv[1]}.{os.getpid()}').write_bytes(bytes(8192))\n"
+        with running(folders, worker(folders, "job", needs_room + WORKER)) as run:
+            eventually(healthy(run))
+            pid = run.process("job").pid
+            assert pid is not None
+            disk.grow(1)
+            disk.leave(0)
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda: run.process("job").restarts > 2 * QUICK.deaths)
+            assert run.states[-1].phase == "degraded"
+            assert any(
+                state.processes[0].message.startswith("the disk is full (0 MiB left): ended with 1: ")
+                for state in run.states
+            )
+            assert f"what runs cannot be written to {folders.state_file}: [Errno 28]" in caplog.text
+            disk.free()
+            disk.grow(100)
+            eventually(healthy(run))
+            eventually(lambda: last_state(folders) == run.states[-1])
+        assert run.result is True
 
 
 def test_a_process_that_is_not_ready_in_time_is_given_up(folders: StackFolders) -> None:
