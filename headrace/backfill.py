@@ -267,7 +267,7 @@ def _lacking(project: Project, plan: JobPlan) -> str | None:
         if _has_unread(project, tables[ledger], lambda value: orjson.loads(value).get("view") in views):
             return ledger
     event = f"events.{plan.views[0].contract.table}"
-    return event if _is_behind_its_rows(project, plan) else None
+    return event if is_behind_its_rows(project, plan) else None
 
 
 def _has_unread(project: Project, spec: TableSpec, counts: Callable[[bytes], bool]) -> bool:
@@ -282,7 +282,7 @@ def _has_unread(project: Project, spec: TableSpec, counts: Callable[[bytes], boo
         ) from error
 
 
-def _is_behind_its_rows(project: Project, plan: JobPlan) -> bool:
+def is_behind_its_rows(project: Project, plan: JobPlan) -> bool:
     """Return whether the lake has a row of an event that it does not have yet."""
     stored = _stored(project)
     event = plan.views[0].contract.table

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from headrace_features.online.lookup import OnlineValues
     from headrace_features.reconcile_report import ReconcileReport
     from headrace_features.repair import RepairReport
+    from headrace_features.shadow_report import ShadowReport
     from headrace_features.verify import ParityReport
     from headrace_models.impact import Impact
     from headrace_streaming.state_size import StateSize
 
     from headrace.backfill import BackfillReport
     from headrace.project import Project
+    from headrace.shadow.span import Bound
     from headrace.view_report import ListedView, ViewReport
 
 
@@ -175,6 +177,35 @@ class Features:
         from headrace.backfill import backfill_running
 
         return backfill_running(self._project, self._project.plans[self.view(name).group], say=say)
+
+    def shadow(
+        self,
+        name: str,
+        *,
+        begin: Bound = None,
+        end: Bound = None,
+        tolerance: float = 1e-9,
+        keep: bool = False,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> ShadowReport:
+        """Run a view, as it is declared now, over a range of its topic beside production, and compare the rows.
+
+        Args:
+            name: The view.
+            begin: An instant with a zone, or partition → offset, where the range begins; None: where the topic does.
+            end: Likewise, where it ends; None: as far as production's rows go in the lake.
+            tolerance: Doubles are equal when they differ by at most this share of the larger one.
+            keep: Leave topics and state of the run.
+            say: Called with lines about the progress.
+
+        Raises:
+            UnknownViewError: There is no such view.
+            NotRunningError: The stack of this project is down.
+            ShadowError: There is nothing to compare with, or the job has failed.
+        """
+        from headrace.shadow.check import ShadowRequest, run_shadow
+
+        return run_shadow(self._project, self.view(name), ShadowRequest(begin, end, tolerance, keep), say=say)
 
     def repair(self, name: str, *, dry_run: bool = False) -> RepairReport:
         """Push every row of a view, ordered by event time, that is not what it would be, had no event come late.

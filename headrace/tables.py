@@ -20,7 +20,7 @@ def project_tables(project: Project) -> list[TableSpec]:
     ]
     copied = (*project.derived.values(), *project.rekeyed.values())
     tables += [events_table(contract, prefix, committed_only=True) for contract in copied]
-    tables += [_features(view, prefix) for view in project.views.values()]
+    tables += [view_table(view, prefix) for view in project.views.values()]
     tables += [scores_table(model, prefix) for model in project.model_declarations]
     return [*tables, *ops_tables(prefix)]
 
@@ -40,6 +40,12 @@ def lake_path(project: Project) -> Path:
     return Path(configured) if configured else project.folders.lake
 
 
-def _features(view: View, prefix: str) -> TableSpec:
+def view_table(view: View, prefix: str) -> TableSpec:
+    """Return the table of a view's rows.
+
+    Args:
+        view: The view.
+        prefix: What stands before its topic.
+    """
     columns = [(column.name, column.type) for column in view.columns]
     return features_table(view.name, view.key, view.contract.fields[view.key].type, columns, prefix)

@@ -18,7 +18,7 @@ from headrace_features.duckdb_compiler import compile_view
 from headrace_features.duckdb_events import events_of, rows_of
 from headrace_features.duckdb_ledgers import LEDGERS, Ledger, add_late, in_time_sql, make_ledgers, stored_columns
 from headrace_features.duckdb_text import lines, quoted, text
-from headrace_features.recompute import recompute, shares
+from headrace_features.recompute import accept_stored, recompute, shares
 from headrace_features.seed import write_seed
 from headrace_features.view import View
 
@@ -93,11 +93,42 @@ def past_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic:
     found = connection.execute(
         f"SELECT p, greatest(max(o) + 1, 0) FROM ({' UNION ALL '.join(parts)}) GROUP BY ALL ORDER BY 1"
     )
-    past = Past(dict(found.fetchall()), -1)
-    time = quoted(views[0].contract.time)
-    newest = f"SELECT max(epoch_ms({time})) FROM {events_of(views[0])} WHERE {past.contains}"
+    return past_before(connection, views[0], dict(found.fetchall()))
+
+
+def past_before(connection: duckdb.DuckDBPyConnection, view: View, offsets: dict[int, int]) -> Past:
+    """Return the events of the lake before these offsets.
+
+    Args:
+        connection: Of the lake.
+        view: A view of their event.
+        offsets: Partition → first offset that does not belong to it; nothing of other partitions does.
+    """
+    past = Past(offsets, -1)
+    time = quoted(view.contract.time)
+    newest = f"SELECT max(epoch_ms({time})) FROM {events_of(view)} WHERE {past.contains}"
     (newest_ms,) = connection.execute(newest).fetchall()[0]
     return replace(past, newest_ms=-1 if newest_ms is None else newest_ms)
+
+
+def seed_past(
+    connection: duckdb.DuckDBPyConnection, view: View, past: Past, seed: Path, *, bucket_rows: int = BUCKET_ROWS
+) -> int:
+    """Write the seed of a view that goes on behind these events, store nothing, and return how many events it holds.
+
+    Args:
+        connection: Of the lake.
+        view: The view.
+        past: The events.
+        seed: Folder for the files of the seed.
+        bucket_rows: Most events that are held at a time (approximately: a key is never divided).
+    """
+    make_ledgers(connection, view)
+    seeds = 0
+    for part, share in enumerate(shares(connection, view, bucket_rows)):
+        accept_stored(connection, view, f"{share} AND {past.contains} AND {in_time_sql(view)}")
+        seeds += write_seed(connection, view, seed, part)
+    return seeds
 
 
 def fill(

@@ -36,6 +36,19 @@ def accept(connection: duckdb.DuckDBPyConnection, events: str, view: View) -> No
     connection.execute("CREATE OR REPLACE TEMP TABLE accepted AS SELECT * FROM marked WHERE NOT is_duplicate")
 
 
+def accept_stored(connection: duckdb.DuckDBPyConnection, view: View, where: str) -> None:
+    """Make `marked` and `accepted` of the view's events in the lake.
+
+    Args:
+        connection: Of the lake; the table `given` is made there, too.
+        view: The view.
+        where: Condition of the events, by the columns of the lake.
+    """
+    given = f"{events_select(view, events_of(view))}\nWHERE {where}"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE given AS {given}")
+    accept(connection, "given", view)
+
+
 def recompute(connection: duckdb.DuckDBPyConnection, view: View, compiled: CompiledSql, where: str) -> None:
     """Make `marked`, `accepted` and `recomputed` of the view's events in the lake.
 
@@ -45,7 +58,5 @@ def recompute(connection: duckdb.DuckDBPyConnection, view: View, compiled: Compi
         compiled: Its statement.
         where: Condition of the events, by the columns of the lake.
     """
-    given = f"{events_select(view, events_of(view))}\nWHERE {where}"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE given AS {given}")
-    accept(connection, "given", view)
+    accept_stored(connection, view, where)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE recomputed AS {compiled.sql}")

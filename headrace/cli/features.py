@@ -10,6 +10,7 @@ import click
 
 from headrace.cli.common import Invocation, common_options
 from headrace.cli.progress import working
+from headrace.cli.shadow import shadow
 from headrace.cli.training_set import training_set
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def apply(call: Invocation) -> None:
 
 
 group.add_command(training_set)
+group.add_command(shadow)
 
 
 def _show_verdicts(call: Invocation, reports: "Mapping[str, ParityReport] | Mapping[str, ReconcileReport]") -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from headrace_ingestion.settings import KafkaConnection
 from kafka import TopicPartition
-from kafka.errors import KafkaTimeoutError
 
 from headrace_lake.delta_table import open_for_append
 from headrace_lake.offsets import recorded_offsets, table_app_id
 from headrace_lake.tables import TableSpec
+from headrace_lake.topic_records import records_by_now
 from headrace_lake.topics import describe_topics, new_admin, new_consumer
-
-_POLL_MS = 500
-_POLL_ROWS = 5_000
-_SILENCE_SECONDS = 30
 
 
 def unread_values(connection: KafkaConnection, lake: Path, spec: TableSpec) -> Iterator[bytes]:
@@ -43,24 +38,9 @@ def unread_values(connection: KafkaConnection, lake: Path, spec: TableSpec) -> I
         return
     app_ids = {TopicPartition(spec.topic, number): table_app_id(topic.id, number) for number in topic.partitions}
     recorded = recorded_offsets(open_for_append(lake, spec), app_ids.values())
-    consumer = new_consumer(connection, committed_only=spec.committed_only, poll_rows=_POLL_ROWS)
-    try:
-        places = list(app_ids)
-        consumer.assign(places)
-        first, end = consumer.beginning_offsets(places), consumer.end_offsets(places)
-        for place in places:
-            consumer.seek(place, max(recorded[app_ids[place]] or 0, first[place]))
-        positions, heard = None, time.monotonic()
-        while any(consumer.position(place) < end[place] for place in places):
-            for records in consumer.poll(_POLL_MS).values():
-                yield from (record.value for record in records if record.value is not None)
-            # A broker that has gone away is no error to this client: it waits for ever.
-            if positions != (positions := [consumer.position(place) for place in places]):
-                heard = time.monotonic()
-            elif time.monotonic() - heard > _SILENCE_SECONDS:
-                raise KafkaTimeoutError(f"nothing came from {spec.topic} for {_SILENCE_SECONDS} s")
-    finally:
-        consumer.close()
+    firsts = {place: recorded[app_id] for place, app_id in app_ids.items()}
+    for records in records_by_now(connection, firsts, committed_only=spec.committed_only):
+        yield from (record.value for record in records if record.value is not None)
 
 
 def has_open_transaction(connection: KafkaConnection, topic: str) -> bool:

@@ -193,7 +193,8 @@ def execute(environment: StreamTableEnvironment, steps: Sequence[Step]) -> Table
         match step:
             case SourceStep():
                 client = json.dumps(step.client)
-                reading = (step.bounded, step.idle_ms, json.dumps(dict(step.offsets)), step.uid)
+                bounds = (step.bounded, json.dumps(dict(step.ends)))
+                reading = (*bounds, step.idle_ms, json.dumps(dict(step.offsets)), step.uid)
                 source.add(tables, step.topic, step.target, step.contract, client, *reading)
             case OrderStep():
                 waiting = (step.lateness_ms, step.quiet_ms, step.after_ms, step.uid)
@@ -245,6 +246,25 @@ def run(
             on_ready({"job_id": job.id, "plan": plan.digest})
             announced = True
     job.stop()
+
+
+def run_bounded(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> None:
+    """Run the job over what `kafka` bounds, and return when all of its records are committed.
+
+    Raises:
+        JobError: The job could not be started, or has failed.
+    """
+    from py4j.protocol import Py4JJavaError
+
+    client = submit(plan, kafka, settings)
+    try:
+        client.get_job_execution_result().result()
+    except Py4JJavaError as error:
+        raise JobError(
+            f"the job {plan.group} has failed: {_first_line(error)}",
+            {"views": ", ".join(view.name for view in plan.views), "ends": str(dict(kafka.ends) or "none")},
+            "headrace features plan",
+        ) from error
 
 
 def attach(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> str | None:

@@ -43,6 +43,7 @@ class KafkaTables:
         group_id: Consumer group under which offsets are reported.
         transactional_id_prefix: Stable per project, group and plan.
         bounded: Whether to read up to the present end and finish.
+        ends: With `bounded`: partition → first offset that is not read, nothing of others; empty: the present end.
     """
 
     bootstrap_servers: str
@@ -50,6 +51,7 @@ class KafkaTables:
     transactional_id_prefix: str
     properties: Mapping[str, str] = field(default_factory=dict)
     bounded: bool = False
+    ends: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class SourceStep:
         idle_ms: With watermarks, after what silence a partition no longer holds them back; 0: without watermarks.
         offsets: Without state: partition → offset to begin at; others begin at their beginning.
         uid: Name of its state.
+        ends: With `bounded`: partition → first offset that is not read, nothing of others; empty: the present end.
     """
 
     topic: str
@@ -90,11 +93,12 @@ class SourceStep:
     idle_ms: int
     offsets: Mapping[int, int]
     uid: str
+    ends: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
         """The step as people read it."""
-        end = "its present end" if self.bounded else "no end"
+        end = str(dict(self.ends) or "its present end") if self.bounded else "no end"
         servers = self.client["bootstrap.servers"]
         begin = f", from {dict(self.offsets)}" if self.offsets else ""
         watermarks = f", watermarks without partitions silent for {self.idle_ms} ms" if self.idle_ms else ""
@@ -306,7 +310,7 @@ def _source(plan: JobPlan, kafka: KafkaTables, seam: Seam | None) -> SourceStep:
     idle_ms = max((order.quiet_ms for order in plan.orders), default=0)
     offsets = seam.offsets if seam else {}
     uid = f"events-{view.contract.stream}"
-    return SourceStep(topic, _EVENTS, _contract(view), client, kafka.bounded, idle_ms, offsets, uid)
+    return SourceStep(topic, _EVENTS, _contract(view), client, kafka.bounded, idle_ms, offsets, uid, kafka.ends)
 
 
 def _sink(plan: JobPlan, kafka: KafkaTables) -> str:

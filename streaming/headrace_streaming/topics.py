@@ -10,9 +10,15 @@ from headrace_ingestion.contract import Contract
 
 @dataclass(frozen=True)
 class GroupTopics:
-    """The topics of one job, under the project's prefix."""
+    """The topics of one job, under the project's prefix.
+
+    Attributes:
+        prefix: Before the topic that it reads.
+        written_prefix: Before those that it writes; None: the same one.
+    """
 
     prefix: str = ""
+    written_prefix: str | None = None
 
     def of_event(self, contract: Contract) -> str:
         """Return the topic that the job reads."""
@@ -20,19 +26,23 @@ class GroupTopics:
 
     def of_view(self, view: View) -> str:
         """Return the topic of a view's rows."""
-        return view.topic(self.prefix)
+        return view.topic(self._written)
 
     @property
     def dead_letters(self) -> str:
         """Topic of refused records."""
-        return f"{self.prefix}dead_letters"
+        return f"{self._written}dead_letters"
 
     @property
     def late_events(self) -> str:
         """Topic of the ledger of late events."""
-        return f"{self.prefix}late_events"
+        return f"{self._written}late_events"
 
     @property
     def duplicates(self) -> str:
         """Topic of the ledger of duplicates."""
-        return f"{self.prefix}duplicates"
+        return f"{self._written}duplicates"
+
+    @property
+    def _written(self) -> str:
+        return self.prefix if self.written_prefix is None else self.written_prefix

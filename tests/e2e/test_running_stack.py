@@ -19,12 +19,14 @@ import psutil
 import pytest
 from e2e_types import Demo, kill, restarts, until
 from headrace_ingestion import Delivery, DeliveryError, Producer
+from kafka import KafkaAdminClient
 from nbclient import NotebookClient
 
 import headrace
 from headrace.backfill import BackfillError
 from headrace.online import open_online_store
 from headrace.project import Project
+from headrace.shadow.namespace import namespaces_folder
 from headrace.stack.state import running_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -193,6 +195,27 @@ def _assert_the_online_store_has_the_newest(project: Project) -> None:
             return {key: row.order.source_offset for (key, _), row in zip(newest, rows, strict=True) if row}
 
         until(lambda: stored() == dict(newest), "the online store holds the newest row of every key", 30)
+
+
+def test_a_shadow_run_gives_production_s_rows_again_and_leaves_nothing(running: Project) -> None:
+    newest = "SELECT source_partition, max(source_offset) FROM raw.features_subscriber GROUP BY 1"
+    begin = {partition: offset - 200 for partition, offset in running.lake.sql(newest).rows}
+    topics, before = _topics(running), running.lake.sql("SELECT count(*) FROM raw.features_subscriber").rows
+    report = running.features.shadow("subscriber", begin=begin)
+    assert report.passed, report.text()
+    assert report.equal == sum(report.ends[partition] - offset for partition, offset in report.begins.items())
+    assert report.seeded > 0
+    assert _topics(running) == topics
+    assert running.lake.sql("SELECT count(*) FROM raw.features_subscriber").rows == before
+    assert [path for path in namespaces_folder(running).iterdir() if path.is_dir()] == []
+
+
+def _topics(project: Project) -> set[str]:
+    admin = KafkaAdminClient(**project.connection().client_options())
+    try:
+        return set(admin.list_topics())
+    finally:
+        admin.close()
 
 
 JOB = "job-ping.device"

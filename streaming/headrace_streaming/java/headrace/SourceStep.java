@@ -31,7 +31,8 @@ public final class SourceStep {
      *
      * @param contract The contract as {@link EventSpec} reads it.
      * @param client Properties of Kafka's client, as a JSON object.
-     * @param bounded Whether to read up to the present end and finish.
+     * @param bounded Whether to read up to an end and finish.
+     * @param ends Partition → first offset that is not read then, as a JSON object; empty: the present end of each.
      * @param idleMs With watermarks, after what silence a partition no longer holds them back; 0: without watermarks.
      * @param offsets For a start without state: partition → offset to begin at, as a JSON object; others begin at their beginning.
      * @param uid Name of the source's state.
@@ -43,17 +44,19 @@ public final class SourceStep {
             String contract,
             String client,
             boolean bounded,
+            String ends,
             long idleMs,
             String offsets,
             String uid)
             throws IOException {
         KafkaSourceBuilder<RowData> source = KafkaSource.<RowData>builder()
                 .setTopics(topic)
-                .setStartingOffsets(beginning(offsets))
+                .setStartingOffsets(new Beginning(offsets(offsets)))
                 .setDeserializer(new EventDeserializer(contract));
         JsonNode properties = new ObjectMapper().readTree(client);
         properties.fieldNames().forEachRemaining(name -> source.setProperty(name, properties.get(name).asText()));
-        if (bounded) source.setBounded(OffsetsInitializer.latest());
+        Map<Integer, Long> last = offsets(ends);
+        if (bounded) source.setBounded(last.isEmpty() ? OffsetsInitializer.latest() : new Ending(last));
         StreamExecutionEnvironment environment = ((AbstractStreamTableEnvironmentImpl) tables).execEnv();
         DataStream<RowData> rows =
                 environment.fromSource(source.build(), watermarks(idleMs), "events " + topic).uid(uid);
@@ -61,13 +64,13 @@ public final class SourceStep {
         else tables.createTemporaryView(to, rows, WITH_WATERMARKS);
     }
 
-    private static Beginning beginning(String offsets) throws IOException {
+    private static Map<Integer, Long> offsets(String json) throws IOException {
         Map<Integer, Long> found = new HashMap<>();
         new ObjectMapper()
-                .readTree(offsets)
+                .readTree(json)
                 .properties()
                 .forEach(one -> found.put(Integer.parseInt(one.getKey()), one.getValue().longValue()));
-        return new Beginning(found);
+        return found;
     }
 
     private static WatermarkStrategy<RowData> watermarks(long idleMs) {
