@@ -198,6 +198,10 @@ class Contract(BaseModel):
         """The timestamp that says how far time has come when the event stands in its topic; nearly always `time`."""
         return self._progress or self.time
 
+    def of_records(self) -> Contract:
+        """Return the contract as it holds for values of records: personal data is covered already."""
+        return self.model_copy(update={"fields": {name: field.stored for name, field in self.fields.items()}})
+
     @property
     def stream(self) -> str:
         """Name of its records among those of other events and keys."""

@@ -216,10 +216,13 @@ class Field(BaseModel):
 
     @cached_property
     def stored(self) -> Field:
-        """The field as readers of records see it: what is hashed or masked has no longer the form that was checked."""
-        changes: dict[str, Any] = {}
-        if self.pii in ("hash", "mask") and (self.pattern is not None or self.max_length is not None):
-            changes = {"pattern": None, "max_length": None}
+        """The field as it holds for values of records, which stand for personal data already.
+
+        What is hashed or masked has no longer the form that was checked.
+        """
+        changes: dict[str, Any] = {} if self.pii is None else {"pii": None}
+        if self.pii in ("hash", "mask"):
+            changes |= {"pattern": None, "max_length": None}
         if any(field.stored is not field for field in self.inner.values()):
             if self.items is not None:
                 changes["items"] = self.items.stored

@@ -112,7 +112,7 @@ def _by_key(key_field: str, topic: str) -> _Copy:
 
 
 def _into_merge(merge: MergedContract, source: Contract, topic: str) -> _Copy:
-    encode, to_send = compile_encoder(merge), values_to_send(source)
+    encode, to_send = compile_encoder(merge.of_records()), values_to_send(source)
     own = {EVENT: source.name}
     label = merge.label
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 from headrace_ingestion import Producer
-from headrace_ingestion.codec import compile_parser
+from headrace_ingestion.codec import compile_encoder, compile_parser
 from headrace_ingestion.contract import Contract, load_contracts
 from headrace_ingestion.derived import load_derived
 from headrace_ingestion.merged import MergedContract
+from headrace_ingestion.pii import PiiSecret
 from headrace_ingestion.records import Parsed, StoredRecord
 from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.settings import KafkaConnection
@@ -61,6 +63,21 @@ def declared(folder: Path) -> tuple[dict[str, Contract], MergedContract]:
     merge = load_derived(folder, contracts)["activity"]
     assert isinstance(merge, MergedContract)
     return {**contracts, "activity": merge}, merge
+
+
+def test_personal_data_goes_into_a_merge_as_it_stands_in_its_record(tmp_path: Path) -> None:
+    for name in EVENTS:
+        hashed = EVENTS[name].replace("card: {type: string}", "card: {type: string, pii: hash, max_length: 8}")
+        (tmp_path / f"{name}.yaml").write_text(hashed)
+    contracts = load_contracts(tmp_path)
+    merge = load_derived(tmp_path, contracts)["activity"]
+    assert isinstance(merge, MergedContract)
+    secret = PiiSecret("a secret of the test, long enough")
+    sent = compile_encoder(contracts["payment"], secret)(PAID)
+    record = StoredRecord("events.payment", 0, 0, 1_769_860_800_600, sent.key, sent.value, ())
+    (found,) = copies(contracts, [], [merge])["events.payment"]([record]).records
+    assert found.key == sent.key == secret.hash("c1").encode()
+    assert orjson.loads(found.value or b"")["card"] == secret.hash("c1")
 
 
 def test_a_record_of_a_merge_holds_what_its_contract_read_of_the_event(tmp_path: Path) -> None:
