@@ -9,6 +9,7 @@ import pydantic
 from headrace_ingestion.contract import Name
 from headrace_ingestion.documents import DeclarationProblem
 from headrace_ingestion.durations import Duration, parse_duration
+from headrace_ingestion.feature_rows import Encoding
 from headrace_ingestion.schema_rules import GIVEN, NOT_GIVEN, Schema, having, limiting, rules, when
 from pydantic import ConfigDict, model_validator
 
@@ -118,6 +119,7 @@ class ViewDeclaration(Entry):
         dedup: How long, by the key's clock, a repeated event id is a duplicate.
         retain: A jump of a key's clock by more than this starts its history anew; None: the longest
             window, at least 30 days.
+        encoding: How the job writes the rows to their topic: `json` or `binary`; not part of the hash.
         description: For people; not part of the hash.
     """
 
@@ -138,6 +140,7 @@ class ViewDeclaration(Entry):
     ttl: Ttl
     dedup: Duration = parse_duration("10m")
     retain: Duration | None = None
+    encoding: Encoding = "json"
     description: str | None = None
 
     @model_validator(mode="after")

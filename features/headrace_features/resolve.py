@@ -109,6 +109,7 @@ def _view(declaration: ViewDeclaration, contracts: Mapping[str, Contract], origi
         description=declaration.description,
         kinds=columns.kinds,
         derived=tuple(declaration.derive.items()),
+        encoding=declaration.encoding,
     )
 
 
@@ -156,6 +157,6 @@ def _why_no_key(key: str, contract: Contract) -> str:
 
 
 def _digest(declaration: ViewDeclaration, contract: Contract) -> str:
-    content = declaration.model_dump(mode="json", exclude={"description"})
+    content = declaration.model_dump(mode="json", exclude={"description", "encoding"})
     text = json.dumps([content, contract.digest], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from headrace_ingestion.contract import Contract, FieldType
+from headrace_ingestion.feature_rows import Encoding
 
 from headrace_features.entries import CalendarPart
 from headrace_features.expressions import Compiled
@@ -127,6 +128,7 @@ class View:
         description: For people; None: there is none.
         kinds: Kind of the entry that declares each of `columns`, such as `window`, in their order.
         derived: Name and expression of each value that is derived from the event's own, as declared.
+        encoding: How the job writes the rows; their values and the digest are the same.
     """
 
     name: str
@@ -145,6 +147,7 @@ class View:
     description: str | None = field(default=None, compare=False)
     kinds: tuple[str, ...] = field(default=(), compare=False)
     derived: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    encoding: Encoding = "json"
 
     @property
     def group(self) -> str:

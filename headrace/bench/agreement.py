@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from headrace_features.view import KernelFeature
+from headrace_ingestion.feature_rows import read_feature_row
 from headrace_ingestion.settings import KafkaConnection
 
 from headrace.bench.errors import BenchError
@@ -71,7 +71,7 @@ def read_sample(connection: KafkaConnection, topic: str, key: str, before_ms: in
             polled = consumer.poll(_POLL_MS)
             idle = 0 if polled else idle + 1
             for partition, records in polled.items():
-                parsed = [orjson.loads(record.value) for record in records]
+                parsed = [read_feature_row(record.value) for record in records]
                 sizes += [len(record.value) for record in records]
                 wanted = [row for row in parsed if row["event_time_ms"] < before_ms]
                 rows.update({(row[key], row["event_time_ms"]): row for row in wanted})

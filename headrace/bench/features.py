@@ -20,7 +20,7 @@ from headrace.bench.workload import START_MS, STEP_MS, Workload, messages
 from headrace.stack.broker import local_broker
 
 Entry = Literal[
-    "headrace", "pass_through", "stacked_sql", "quix_streams", "headrace_hot_keys",
+    "headrace", "headrace_binary", "pass_through", "stacked_sql", "quix_streams", "headrace_hot_keys",
     "headrace_rocksdb", "headrace_rocksdb_hot_keys",
 ]  # fmt: skip
 ENTRIES: tuple[Entry, ...] = get_args(Entry)
@@ -28,7 +28,7 @@ ENTRIES: tuple[Entry, ...] = get_args(Entry)
 HOT_KEYS = 50
 STACKED_SQL_EVENTS = 300_000
 """Its windows cost more the more they hold: it gets the first events only, at which it is fastest."""
-_COMPARED: frozenset[Entry] = frozenset({"stacked_sql", "quix_streams"})
+_COMPARED: frozenset[Entry] = frozenset({"headrace_binary", "stacked_sql", "quix_streams"})
 _COMPARED_EVENTS = 20_000
 _LEAST_PARTITIONS = 4
 
@@ -156,6 +156,7 @@ def _spec(arena: Arena, entry: Entry, number: int, workload: Workload) -> RunSpe
         parallelism=arena.parallelism,
         folder=str(arena.folder / "state" / prefix.rstrip(".")),
         backend="rocksdb" if "rocksdb" in entry else "heap",
+        encoding="binary" if "binary" in entry else "json",
     )
 
 

@@ -9,6 +9,7 @@ from headrace.bench.features import Entry, FeaturesResult
 from headrace.bench.figures import ratios
 
 PAIRS = (
+    ("headrace_binary", "headrace"),
     ("headrace", "pass_through"),
     ("headrace", "stacked_sql"),
     ("headrace", "quix_streams"),
@@ -17,6 +18,7 @@ PAIRS = (
     ("headrace_rocksdb_hot_keys", "headrace_rocksdb"),
 )
 TARGETS = {
+    "headrace_binary/headrace": 1.5,
     "headrace/pass_through": 0.60,
     "headrace/stacked_sql": 3.0,
     "headrace/quix_streams": 4.0,

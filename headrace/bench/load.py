@@ -12,9 +12,9 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from typing import Any, Literal
 
-import orjson
 from headrace_ingestion import Producer
 from headrace_ingestion.contract import Contract
+from headrace_ingestion.feature_rows import read_feature_row
 from headrace_ingestion.settings import KafkaConnection
 
 LatencyPart = Literal["sent", "features", "scores"]
@@ -115,7 +115,7 @@ def read_arrivals(connection: KafkaConnection, reading: Reading, barrier: Barrie
         deadline = time.monotonic() + reading.longest_seconds
         while len(arrived) < reading.records and time.monotonic() < deadline:
             for value, at_ns in arrivals():
-                row = orjson.loads(value)
+                row = read_feature_row(value)
                 if reading.variant is None or row["variant"] == reading.variant:
                     arrived.setdefault(row[reading.id_field], at_ns)
     results.put(Noted(reading.part, arrived, {}))

@@ -1,9 +1,10 @@
 """The project that the feature benchmarks measure: one event, one view of 18 features, and topics for every run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headrace_ingestion.contract import Contract
+from headrace_ingestion.feature_rows import Encoding
 from headrace_ingestion.settings import KafkaConnection
 from headrace_streaming.plan import JobPlan, plan_job
 from headrace_streaming.topics import GroupTopics
@@ -84,9 +85,9 @@ def contract_of(project: Project) -> Contract:
     return project.contracts["call"]
 
 
-def plan_of(project: Project, topics: RunTopics) -> JobPlan:
+def plan_of(project: Project, topics: RunTopics, encoding: Encoding = "json") -> JobPlan:
     """Return the plan of the feature job, as for any project, with the topics of a run."""
-    return plan_job(list(project.views.values()), topics)
+    return plan_job([replace(view, encoding=encoding) for view in project.views.values()], topics)
 
 
 def result_topic(prefix: str) -> str:

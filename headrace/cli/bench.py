@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from headrace.bench.online_feast import Store
 
 _ENTRIES = (
-    "headrace", "pass_through", "stacked_sql", "quix_streams", "headrace_hot_keys", "headrace_rocksdb",
-    "headrace_rocksdb_hot_keys",
+    "headrace", "headrace_binary", "pass_through", "stacked_sql", "quix_streams", "headrace_hot_keys",
+    "headrace_rocksdb", "headrace_rocksdb_hot_keys",
 )  # fmt: skip
 
 _output_option = click.option(

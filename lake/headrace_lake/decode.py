@@ -10,6 +10,7 @@ import pyarrow as pa
 from headrace_ingestion.codec import compile_parser
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.errors import Reason
+from headrace_ingestion.feature_rows import FeatureRowError, read_feature_row
 from headrace_ingestion.records import Parsed, Record, Refused
 
 from headrace_lake.column_values import column_of, epoch_ms_column
@@ -94,13 +95,14 @@ def _event_decoder(spec: TableSpec, contract: Contract) -> Decode:
 
 def _row_decoder(spec: TableSpec) -> Decode:
     schema = arrow_schema(spec)
+    read = _feature_row if spec.schema == "features" else _json_object
 
     def decode(records: Sequence[Record]) -> Decoded:
         objects: list[dict[str, Any]] = []
         kept: list[Record] = []
         refused: list[RefusedRecord] = []
         for record in records:
-            data = _json_object(record.value)
+            data = read(record.value)
             if isinstance(data, str):
                 refused.append(RefusedRecord(record, "not_json", data, None))
             else:
@@ -126,6 +128,14 @@ def _json_object(value: bytes | None) -> dict[str, Any] | str:
     except orjson.JSONDecodeError:
         return "the value is not JSON"
     return data if isinstance(data, dict) else NOT_AN_OBJECT
+
+
+def _feature_row(value: bytes | None) -> dict[str, Any] | str:
+    """Return the fields of a feature row, or the detail that says why there are none."""
+    try:
+        return read_feature_row(value)
+    except FeatureRowError as error:
+        return str(error)
 
 
 def _place(records: Sequence[Record]) -> list[pa.Array]:

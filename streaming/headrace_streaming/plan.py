@@ -232,12 +232,18 @@ def plan_job(views: Sequence[View], topics: GroupTopics) -> JobPlan:
     read = _inputs(views[0], inputs)
     kernels = tuple(_kernel(view, inputs, first=index == 0) for index, view in enumerate(views))
     orders = _orders(views)
-    insert = "INSERT INTO records\n" + "\nUNION ALL\n".join(_emitted(view, topics) for view in views)
+    insert = _insert(views, topics)
+    # How rows are written does not touch the state: the job goes on with it in another encoding.
+    as_json = _insert([replace(view, encoding="json") for view in views], topics)
     source = [_contract(views[0]), topics.of_event(views[0].contract)]
     ordered, computed = (step.text for step in orders), (step.text for step in kernels)
-    content = json.dumps([*functions, *source, read, *ordered, *computed, insert])
+    content = json.dumps([*functions, *source, read, *ordered, *computed, as_json])
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
     return JobPlan(views[0].group, tuple(views), functions, read, orders, kernels, insert, digest, topics)
+
+
+def _insert(views: Sequence[View], topics: GroupTopics) -> str:
+    return "INSERT INTO records\n" + "\nUNION ALL\n".join(_emitted(view, topics) for view in views)
 
 
 def _contract(view: View) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from headrace_features.kinds import cyclic_period
 from headrace_features.view import Input, KernelFeature, View
+from headrace_ingestion.feature_rows import layout_of
 
 from headrace_streaming.topics import GroupTopics
 
@@ -167,7 +168,9 @@ def _place(found: list[Any], one: Any) -> int:
 
 def emit_spec(view: View, topics: GroupTopics) -> dict[str, Any]:
     """Return topics and names as `emit` reads them."""
+    rows = {} if view.encoding == "json" else {"layout": _layout(view)}
     return {
+        **rows,
         "view": view.name,
         "event": view.contract.name,
         "key": view.key,
@@ -179,3 +182,8 @@ def emit_spec(view: View, topics: GroupTopics) -> dict[str, Any]:
         "dead_letters": topics.dead_letters,
         "features": [column.name for column in view.columns],
     }
+
+
+def _layout(view: View) -> str:
+    key_type = view.contract.fields[view.key].type
+    return layout_of(view.key, key_type, view.digest, {column.name: column.type for column in view.columns})

@@ -9,8 +9,9 @@ def test_an_unknown_contestant_is_a_usage_error_that_names_those_there_are() -> 
     result = CliRunner().invoke(group, ["features", "--only", "spark"])
     assert result.exit_code == 2
     assert (
-        "Invalid value for '--only': 'spark' is not one of 'headrace', 'pass_through', 'stacked_sql', 'quix_streams',"
-        " 'headrace_hot_keys', 'headrace_rocksdb', 'headrace_rocksdb_hot_keys'." in result.output
+        "Invalid value for '--only': 'spark' is not one of 'headrace', 'headrace_binary', 'pass_through',"
+        " 'stacked_sql', 'quix_streams', 'headrace_hot_keys', 'headrace_rocksdb', 'headrace_rocksdb_hot_keys'."
+        in result.output
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from headrace_features.online import GuardedSqlite, OnlineStoreError, get_online
 from headrace_features.online.records import compile_reader
 from headrace_features.view import View
+from packed_rows import packed
 from store_cases import CELL, TICK, load_project, record, row
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -122,3 +123,14 @@ def test_a_record_that_is_no_row_is_named_with_field_and_value(
     reduced = compile_reader(subscriber)([json.dumps({**record(subscriber, "a", 5), **changes}).encode()])
     assert [why.reason for _, why in reduced.unreadable] == ([] if reason is None else [reason])
     assert len(reduced.rows) == (1 if reason is None else 0)
+
+
+def test_the_newest_row_is_kept_whichever_encoding_it_has(subscriber: View) -> None:
+    older, newer = (record(subscriber, "a", minute) for minute in (5, 6))
+    read = compile_reader(subscriber)
+    in_json = read([json.dumps(older).encode(), json.dumps(newer).encode()])
+    letters = {
+        column.name: {"double": "d", "string": "s", "bool": "b"}.get(column.type, "q") for column in subscriber.columns
+    }
+    assert read([json.dumps(older).encode(), packed(newer, **letters)]) == in_json
+    assert read([packed(newer, **letters), json.dumps(older).encode()]) == in_json

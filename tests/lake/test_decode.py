@@ -10,6 +10,7 @@ from headrace_lake.column_values import column_of
 from headrace_lake.decode import compile_decoder, key_text
 from headrace_lake.tables import Column, ColumnType
 from lake_records import CALL, START_MS, SUBSCRIBER, call_record, feature_fields, json_record, score_fields
+from packed_rows import packed
 
 AT = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -64,6 +65,26 @@ def test_a_feature_that_is_null_or_absent_is_null() -> None:
 def test_the_reasons_of_a_score_are_a_list_of_structs() -> None:
     row = compile_decoder(scores_table("fraud"))([json_record("scores.fraud", 1, score_fields(1))]).rows.to_pylist()[0]
     assert row["reasons"] == [{"feature": "duration_s_sum_1h", "value": 1.5, "contribution": 0.25}]
+
+
+def test_rows_in_json_and_in_binary_of_one_topic_are_the_same_rows() -> None:
+    rows = [feature_fields(1), feature_fields(2, duration_s_sum_1h=None), feature_fields(3, declaration="another", x=1)]
+    in_binary = [packed(fields, duration_s_sum_1h="d") for fields in rows]
+    topic = "features.subscriber"
+    plain = [json_record(topic, number, fields) for number, fields in enumerate(rows)]
+    mixed = [plain[0], *(record._replace(value=v) for record, v in zip(plain, in_binary, strict=True)), plain[2]]
+    decoded = compile_decoder(SUBSCRIBER)(mixed)
+    assert decoded.refused == []
+    expected = compile_decoder(SUBSCRIBER)([plain[0], *plain, plain[2]])
+    assert decoded.rows.equals(expected.rows)
+
+
+def test_a_binary_row_whose_values_are_not_of_the_table_is_refused() -> None:
+    record = json_record("features.subscriber", 1, {})._replace(
+        value=packed(feature_fields(1, duration_s_count_1h=1.5))
+    )
+    (refused,) = compile_decoder(SUBSCRIBER)([record]).refused
+    assert (refused.reason, refused.detail) == ("wrong_type", "field 'duration_s_count_1h' expects long, got number")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from feature_records import AmountModel, BrokenModel, Record, feature_value
 from headrace_models.scoring.batch import score_batch
 from headrace_models.scoring.loading import LoadedModel
 from headrace_models.scoring.rows import FeatureRow, RecentIds, Unscored, dead_letter, matrix, read_row
+from packed_rows import packed
 
 NOW_MS = 1_772_409_600_035
 CHAMPION = LoadedModel("m", "3", AmountModel())
@@ -85,6 +86,14 @@ def test_a_row_without_a_feature_of_the_model_is_unscored() -> None:
     assert [(u.reason, u.detail) for u in result.unscored] == [("missing_field", "feature row has no 'noise'")]
 
 
+def test_a_feature_row_in_binary_is_read_as_one_in_json() -> None:
+    fields = row("e-1", amount=1.5, abroad=True).fields
+    nulls = {name: "d" for name, value in fields.items() if value is None}
+    found = read_row(Record(value=packed({"revision": 0, **fields}, **nulls)), "subscriber_id")
+    assert isinstance(found, FeatureRow)
+    assert found.fields == {"revision": 0, **fields}
+
+
 def test_nulls_are_nan_and_bools_are_numbers() -> None:
     rows = [row("e-1", amount=None, abroad=True), row("e-2", amount=2, abroad=False, noise=0.5)]
     np.testing.assert_array_equal(matrix(rows, ("amount", "abroad", "noise")), [[np.nan, 1, np.nan], [2, 0, 0.5]])
@@ -95,9 +104,9 @@ def test_nulls_are_nan_and_bools_are_numbers() -> None:
 @pytest.mark.parametrize(
     ("value", "reason", "detail"),
     [
-        (b"{", "not_json", "feature row is not JSON"),
-        (b"[1]", "not_json", "feature row is not a JSON object"),
-        (None, "not_json", "feature row is not JSON"),
+        (b"{", "not_json", "no feature row: the value is not JSON"),
+        (b"[1]", "not_json", "no feature row: the value is not a JSON object"),
+        (None, "not_json", "no feature row: the record has no value"),
         (b'{"event_id": "e-1"}', "missing_field", "feature row has no 'declaration'"),
     ],
 )

@@ -48,6 +48,7 @@ FEATURES: dict[str, Any] = {
     "ttl": "24h",
     "dedup": "5m",
     "retain": "40d",
+    "encoding": "binary",
     "description": "what a rider does",
     "features": [
         {"lag": {"of": "amount", "steps": 1}},

@@ -2,16 +2,12 @@
 
 import base64
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import headrace_streaming
 from headrace_ingestion.codec import parser_spec
 from headrace_ingestion.contract import Contract
-
-from headrace.flink import functions_classpath
-from headrace.stack.java import compile_java, java_command
+from java_programs import run_java
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "parse.json"
 
@@ -49,11 +45,7 @@ def test_java_and_python_say_the_same_of_every_vector(tmp_path: Path) -> None:
         for case in cases
     ]
     (tmp_path / "cases.json").write_text(json.dumps(given))
-    sources = [*headrace_streaming.java_sources(), Path(__file__).parent / "java" / "ParseVectors.java"]
-    jar = compile_java(sources, functions_classpath(), "parse-vectors")
-    classpath = ":".join(map(str, [jar, *functions_classpath()]))
-    command = [str(java_command()), "-cp", classpath, "headrace.ParseVectors", str(tmp_path / "cases.json")]
-    answers = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    answers = json.loads(run_java("ParseVectors", str(tmp_path / "cases.json")))
     wrong = {}
     for case, answer in zip(cases, answers, strict=True):
         expected = {k: v for k, v in case["expect"].items() if k in ("fields", "reason", "detail")}

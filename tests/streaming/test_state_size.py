@@ -1,18 +1,14 @@
 """What the plan says of a view's state is what the kernel stores."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import headrace_streaming
 import pytest
 from headrace_streaming.specs import kernel_spec
 from headrace_streaming.state_size import Held, state_size
+from java_programs import run_java
 from view_cases import load_declaration
-
-from headrace.flink import functions_classpath
-from headrace.stack.java import compile_java, java_command
 
 EVENTS = 20_000
 EVERY_MS = 60_000
@@ -34,12 +30,8 @@ def stored_bytes(features: list[dict[str, Any]], folder: Path) -> tuple[list[int
     declaration = {"name": "v", "source": "reading", "key": "series", "features": features, "ttl": "1h"}
     view = load_declaration(declaration, folder)
     (folder / "spec.json").write_text(json.dumps(kernel_spec(view, view.inputs, passes_letters=False)))
-    sources = [*headrace_streaming.java_sources(), Path(__file__).parent / "java" / "StateBytes.java"]
-    jar = compile_java(sources, functions_classpath(), "state-bytes")
-    classpath = ":".join(map(str, [jar, *functions_classpath()]))
-    command = [str(java_command()), "-cp", classpath, "headrace.StateBytes", str(folder / "spec.json")]
-    done = subprocess.run([*command, str(EVENTS), str(EVERY_MS)], capture_output=True, text=True, check=True)
-    return [int(line) for line in done.stdout.split()], state_size(view)
+    printed = run_java("StateBytes", str(folder / "spec.json"), str(EVENTS), str(EVERY_MS))
+    return [int(line) for line in printed.split()], state_size(view)
 
 
 def number_held(held: Held) -> int:

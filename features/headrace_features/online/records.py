@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
+from headrace_ingestion.feature_rows import FeatureRowError, read_feature_row
 
 from headrace_features.online.row import OnlineRow, Order
 from headrace_features.view import View
@@ -87,11 +88,9 @@ def _read(
     value: bytes | None, view: View, columns: list[tuple[str, frozenset[type]]], no_features: frozenset[str]
 ) -> _Read | Unreadable:
     try:
-        record = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return Unreadable("the value is not JSON")
-    if type(record) is not dict:
-        return Unreadable("the value is not a JSON object")
+        record = read_feature_row(value)
+    except FeatureRowError as error:
+        return Unreadable(str(error))
     for name in _NUMBERS:
         number = record.get(name)
         if type(number) is not int or number < 0:

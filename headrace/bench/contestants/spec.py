@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from headrace_ingestion.feature_rows import Encoding
+
 Contestant = Literal["headrace", "pass_through", "stacked_sql", "quix_streams"]
 
 
@@ -22,6 +24,7 @@ class RunSpec:
         parallelism: Copies of each operator, or worker processes.
         folder: Empty folder for the state of this run.
         backend: Of the state of the feature job.
+        encoding: Of the rows of the feature job.
     """
 
     contestant: Contestant
@@ -32,6 +35,7 @@ class RunSpec:
     parallelism: int
     folder: str
     backend: Literal["heap", "rocksdb"] = "heap"
+    encoding: Encoding = "json"
 
     @property
     def state(self) -> Path:

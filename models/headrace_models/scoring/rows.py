@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import orjson
+from headrace_ingestion.feature_rows import FeatureRowError, read_feature_row
 
 from headrace_models.scoring.loading import LoadedModel
 from headrace_models.serving import Prediction
@@ -82,11 +82,9 @@ class RecentIds:
 def read_row(record: Record, key_field: str) -> FeatureRow | Unscored:
     """Return the feature row that a record holds, or why it holds none."""
     try:
-        fields = orjson.loads(record.value or b"")
-    except orjson.JSONDecodeError as error:
-        return Unscored(record, "not_json", f"feature row is not JSON: {error}"[:200], None)
-    if not isinstance(fields, dict):
-        return Unscored(record, "not_json", "feature row is not a JSON object", None)
+        fields = read_feature_row(record.value)
+    except FeatureRowError as error:
+        return Unscored(record, "not_json", f"no feature row: {error}", None)
     missing = next((name for name in (*PASSED_ON, key_field) if name not in fields), None)
     if missing is not None:
         event_id = fields.get("event_id")

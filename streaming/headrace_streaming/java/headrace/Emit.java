@@ -23,6 +23,7 @@ public final class Emit extends TableFunction<RowData> {
 
     private transient EmitSpec spec;
     private transient JsonBuffer buffer;
+    private transient SlotRow binary;
 
     public void eval(
             StringData specification,
@@ -42,6 +43,7 @@ public final class Emit extends TableFunction<RowData> {
         if (spec == null) {
             spec = EmitSpec.parse(specification.toString());
             buffer = new JsonBuffer();
+            if (spec.layout != null) binary = new SlotRow(spec.layout);
         }
         if (outcome == Kernel.LETTER) {
             send(spec.deadLetters, recordKey, letter);
@@ -51,12 +53,8 @@ public final class Emit extends TableFunction<RowData> {
                 ? ((BinaryStringData) key).toBytes()
                 : key.toString().getBytes(StandardCharsets.US_ASCII);
         if (outcome == Kernel.ROW || outcome == Kernel.LATE_ROW) {
-            buffer.clear();
             Object[] head = {eventId, key, eventTimeMs, clockMs, generation, partition, offset, ingestedAtMs, emittedAtMs};
-            buffer.raw(spec.lead);
-            for (int i = 0; i < head.length; i++) buffer.member(spec.head[i], head[i]);
-            for (int i = 0; i < features.length; i++) buffer.member(spec.features[i], features[i]);
-            send(spec.topic, keyBytes, buffer.end());
+            send(spec.topic, keyBytes, binary == null ? json(head, features) : binary.of(head, features));
         }
         if (outcome == Kernel.ROW) return;
         buffer.clear();
@@ -65,6 +63,14 @@ public final class Emit extends TableFunction<RowData> {
         Object[] ledger = {eventId, new String(keyBytes, StandardCharsets.UTF_8), partition, offset, eventTimeMs, clockMs};
         for (int i = 0; i < ledger.length; i++) buffer.member(spec.ledger[i], ledger[i]);
         send(late ? spec.lateEvents : spec.duplicates, keyBytes, buffer.end());
+    }
+
+    private byte[] json(Object[] head, Object[] features) {
+        buffer.clear();
+        buffer.raw(spec.lead);
+        for (int i = 0; i < head.length; i++) buffer.member(spec.head[i], head[i]);
+        for (int i = 0; i < features.length; i++) buffer.member(spec.features[i], features[i]);
+        return buffer.end();
     }
 
     private void send(StringData topic, byte[] key, byte[] value) {

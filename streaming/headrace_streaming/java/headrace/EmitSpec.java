@@ -18,6 +18,8 @@ final class EmitSpec {
     final byte[][] head;
     final byte[][] ledger;
     final byte[][] features;
+    /** For rows in binary; null: they are JSON. */
+    final String layout;
 
     private EmitSpec(JsonNode root) {
         topic = StringData.fromString(root.get("topic").asText());
@@ -43,6 +45,7 @@ final class EmitSpec {
         JsonNode names = root.get("features");
         features = new byte[names.size()][];
         for (int i = 0; i < features.length; i++) features[i] = members(names.get(i).asText())[0];
+        layout = root.has("layout") ? root.get("layout").asText() : null;
     }
 
     static EmitSpec parse(String text) {
