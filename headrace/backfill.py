@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 from headrace_features.duckdb_text import text
-from headrace_features.history import Filled, Place, fill, past_of
+from headrace_features.history import Filled, Past, Place, fill, past_of
 from headrace_ingestion.errors import HeadraceError
 from headrace_lake.commit import append_rows
 from headrace_lake.schemas import arrow_schema
@@ -33,6 +34,7 @@ from headrace.stack.state import running_state
 from headrace.tables import lake_path, project_tables
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
     from headrace_features.view import View
 
@@ -45,6 +47,9 @@ _LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 180.0
 _READ_DECLARATIONS = ("lake-", "online-writer", "scorer-")
 """Processes that have to read a changed declaration anew."""
+
+Engine = Literal["duckdb", "flink"]
+"""What computes the past: DuckDB from the lake, or the job itself, run bounded over its topic."""
 
 Say = Callable[[str], None]
 """Called with a line about the progress."""
@@ -99,6 +104,7 @@ def backfill(
     plan: JobPlan,
     state: StateFolder,
     *,
+    engine: Engine = "duckdb",
     say: Say = _LOG.info,
     wait_seconds: float = _WAIT_SECONDS,
 ) -> BackfillReport:
@@ -108,6 +114,7 @@ def backfill(
         project: The project.
         plan: The job; it must not run.
         state: Where its state is.
+        engine: What computes the rows.
         say: Called with lines about the progress.
         wait_seconds: How long the lake writer may take to store what the job has written before.
 
@@ -116,7 +123,7 @@ def backfill(
             answer, or another process backfills the job.
     """
     with alone(plan, state):
-        return _backfill(project, plan, state, say=say, wait_seconds=wait_seconds)
+        return _backfill(project, plan, state, engine, say=say, wait_seconds=wait_seconds)
 
 
 @contextmanager
@@ -140,29 +147,73 @@ def alone(plan: JobPlan, state: StateFolder) -> Iterator[None]:
 
 
 def _backfill(
-    project: Project, plan: JobPlan, state: StateFolder, *, say: Say, wait_seconds: float = _WAIT_SECONDS
+    project: Project,
+    plan: JobPlan,
+    state: StateFolder,
+    engine: Engine,
+    *,
+    say: Say,
+    wait_seconds: float = _WAIT_SECONDS,
 ) -> BackfillReport:
     _check_is_new(plan, state)
+    if engine == "flink":
+        _check_flink_may(project, plan)
     _wait_for_the_lake(project, plan, say, wait_seconds)
     shutil.rmtree(state.seed, ignore_errors=True)
     report = BackfillReport(plan.group)
-    with tempfile.TemporaryDirectory(prefix="headrace-backfill-") as spill, project.lake.connect() as connection:
-        connection.execute(f"SET temp_directory = {text(spill)}; SET TimeZone = 'UTC'")
-        past = past_of(connection, plan.views, plan.topics.of_event(plan.views[0].contract))
+    with tempfile.TemporaryDirectory(prefix="headrace-backfill-") as spill:
+
+        def open_lake() -> duckdb.DuckDBPyConnection:
+            connection = project.lake.connect()
+            connection.execute(f"SET temp_directory = {text(spill)}; SET TimeZone = 'UTC'")
+            return connection
+
+        with open_lake() as connection:
+            past = past_of(connection, plan.views, plan.topics.of_event(plan.views[0].contract))
         report.offsets = past.offsets
-        for view in plan.views:
-            say(f"computing the past of {view.name}")
-            now_ms = time.time_ns() // 1_000_000
-            store = _store(project, view)
-            report.views[view.name] = fill(connection, view, past, state.seed / view.name, store, now_ms=now_ms)
-            done = report.views[view.name]
-            added = f"{done.rows} rows, {done.ledger_entries} ledger entries"
-            say(f"{view.name}: {added}, {done.seeds} events to go on from")
+        if engine == "flink":
+            from headrace.shadow.fill import fill_by_flink
+
+            report.views = fill_by_flink(project, plan, past, state, partial(_store, project), open_lake, say=say)
+        else:
+            with open_lake() as connection:
+                report.views = _fill_by_duckdb(project, plan, past, state, connection, say)
+    for name, done in report.views.items():
+        added = f"{done.rows} rows, {done.ledger_entries} ledger entries"
+        say(f"{name}: {added}, {done.seeds} events to go on from")
     state.write_seam(past.offsets, past.newest_ms)
     return report
 
 
-def backfill_running(project: Project, plan: JobPlan, *, say: Say) -> BackfillReport:
+def _fill_by_duckdb(
+    project: Project, plan: JobPlan, past: Past, state: StateFolder, connection: duckdb.DuckDBPyConnection, say: Say
+) -> dict[str, Filled]:
+    filled = {}
+    for view in plan.views:
+        say(f"computing the past of {view.name}")
+        now_ms = time.time_ns() // 1_000_000
+        store = _store(project, view)
+        filled[view.name] = fill(connection, view, past, state.seed / view.name, store, now_ms=now_ms)
+    return filled
+
+
+def _check_flink_may(project: Project, plan: JobPlan) -> None:
+    """Refuse what Flink could not go on with: rows in the order of event times, made with other events in mind."""
+    stored = _stored(project)
+    for view in plan.views:
+        if view.order == "arrival" or f"features.{view.name}" not in stored:
+            continue
+        query = f"SELECT count(*) FROM raw.features_{view.name} WHERE declaration = {text(view.digest)}"
+        ((rows,),) = project.lake.sql(query).rows
+        if rows:
+            raise BackfillError(
+                f"the lake has {rows} rows of {view.name} already, and a run of Flink may take other events for late",
+                {"order": "event_time", "declaration": view.digest, "expected": "no row of this declaration"},
+                f"headrace features backfill {view.name} --engine duckdb",
+            )
+
+
+def backfill_running(project: Project, plan: JobPlan, engine: Engine = "duckdb", *, say: Say) -> BackfillReport:
     """Backfill a job of a stack that runs; then its processes go on with the declarations as they are now.
 
     Raises:
@@ -179,10 +230,12 @@ def backfill_running(project: Project, plan: JobPlan, *, say: Say) -> BackfillRe
     # They go on after the lock is gone: where this fails, the job has to backfill itself before it is ready.
     with ExitStack() as stopped, alone(plan, state):
         _check_is_new(plan, state)
+        if engine == "flink":
+            _check_flink_may(project, plan)
         stopped.callback(hold, folders, [*others, job], held=False, timeout_seconds=_HOLD_SECONDS)
         say(f"stopping {job}")
         hold(folders, [job], held=True, timeout_seconds=_HOLD_SECONDS)
-        report = _backfill(project, plan, state, say=say)
+        report = _backfill(project, plan, state, engine, say=say)
         say(f"starting {job} again, with what writes its rows")
         if others:
             hold(folders, others, held=True, timeout_seconds=_HOLD_SECONDS)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from headrace_models.impact import Impact
     from headrace_streaming.state_size import StateSize
 
-    from headrace.backfill import BackfillReport
+    from headrace.backfill import BackfillReport, Engine
     from headrace.project import Project
     from headrace.shadow.span import Bound
     from headrace.view_report import ListedView, ViewReport
@@ -160,13 +160,16 @@ class Features:
                 self._project.lake, store, view, mend=mend, most_differences=limit, patience_seconds=patience_seconds
             )
 
-    def backfill(self, name: str, *, say: Callable[[str], None] = lambda line: None) -> BackfillReport:
+    def backfill(
+        self, name: str, *, engine: Engine = "duckdb", say: Callable[[str], None] = lambda line: None
+    ) -> BackfillReport:
         """Compute the past of a view, and of those in the same job, from the lake; the job goes on behind it.
 
         For a declaration that was changed while the stack runs: its processes read it anew.
 
         Args:
             name: The view.
+            engine: `duckdb`, or `flink`: the job itself, run bounded over what its topic holds.
             say: Called with lines about the progress.
 
         Raises:
@@ -176,7 +179,7 @@ class Features:
         """
         from headrace.backfill import backfill_running
 
-        return backfill_running(self._project, self._project.plans[self.view(name).group], say=say)
+        return backfill_running(self._project, self._project.plans[self.view(name).group], engine, say=say)
 
     def shadow(
         self,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from headrace_features.parity_report import ParityReport
     from headrace_features.reconcile_report import ReconcileReport
 
+    from headrace.backfill import Engine
+
 
 @click.group()
 def group() -> None:
@@ -202,13 +204,20 @@ def reconcile(call: Invocation, view: str | None, mend: bool, limit: int, patien
 
 @group.command()
 @click.argument("view")
+@click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "flink"]),
+    default="duckdb",
+    show_default=True,
+    help="What computes the rows: DuckDB, or the same job run bounded over its topic, for what outgrows one machine.",
+)
 @common_options
-def backfill(call: Invocation, view: str) -> None:
+def backfill(call: Invocation, view: str, engine: "Engine") -> None:
     """Compute the past of a changed view from the lake; its job goes on behind it without reading the topic again.
 
     The views of the same job come along. The stack runs on; what reads the declaration is started again.
     """
-    report = call.project.features.backfill(view, say=lambda line: click.echo(line, err=True))
+    report = call.project.features.backfill(view, engine=engine, say=lambda line: click.echo(line, err=True))
     if call.output.is_json:
         call.output.data(report.as_dict(), "")
         return

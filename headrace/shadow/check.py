@@ -118,7 +118,17 @@ def _span(project: Project, view: View, request: ShadowRequest) -> Span:
                 {"table": f"features.{view.name}", "compared": "a shadow run with the rows of production"},
                 "headrace status",
             )
-    return span_of(project.connection(), topic, request.begin, request.end, reach=reach)
+    span = span_of(project.connection(), topic, request.begin, request.end, reach=reach)
+    if not span.offsets:
+        raise ShadowError(
+            f"no event of {topic} is in this range",
+            {
+                "range": span.text or "the topic is not there",
+                "compared": f"up to {', '.join(f'{number}: {offset}' for number, offset in reach.items())}",
+            },
+            f"headrace features shadow {view.name}, without --from and --to",
+        )
+    return span
 
 
 def _await_events(project: Project, namespace: Namespace) -> None:

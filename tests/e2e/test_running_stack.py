@@ -286,6 +286,20 @@ def test_a_changed_view_goes_on_behind_its_past(running: Project) -> None:
     assert verified.passed, verified.text()
 
 
+@pytest.mark.skipif(not os.environ.get("HEADRACE_TEST_FULL"), reason="takes a minute: HEADRACE_TEST_FULL=1 runs it")
+def test_flink_computes_the_past_of_a_changed_view_too(running: Project) -> None:
+    file = running.folder / "features" / "subscriber.yaml"
+    declared = file.read_text()
+    file.write_text(declared.replace("take: [count, sum, mean", "take: [min, count, sum, mean"))
+    try:
+        changed = headrace.open(running.folder)
+        assert changed.features.backfill("subscriber", engine="flink").views["subscriber"].rows >= 20_000
+        verified = changed.features.verify("subscriber")
+        assert verified.passed, verified.text()
+    finally:
+        file.write_text(declared)
+
+
 def _send_pings(project: Project, stop: threading.Event) -> int:
     """Send pings, some of which come up to three seconds late, until told to stop; return how many."""
     chance = random.Random(1)
