@@ -63,13 +63,18 @@ def is_read_sql(reach: Iterable[tuple[int, int]]) -> str:
     return f'"_offset" <= CASE "_partition" {cases} ELSE -1 END' if cases else "FALSE"
 
 
-def excluded_sql(view: View) -> str:
+def excluded_sql(view: View, *, has_forgotten: bool = False) -> str:
     """Return the keys that cannot be judged: those whose events are gone (`is_gone`) or have no one order.
 
     Retention deletes events by their time. A key surely had none of those when the first row that is left is of its
     first generation, and nothing of the key is left from before the time in which a generation ends by itself.
+
+    Args:
+        view: The view.
+        has_forgotten: Whether the lake has the table `ops.forgotten`.
     """
     time = quoted(view.contract.time)
+    forgotten = f"UNION ALL{_forgotten_sql(view)}" if has_forgotten else ""
     return f"""
 SELECT "_key", TRUE AS is_gone
 FROM {rows_of(view)} JOIN ends ON "source_partition" = ends."_partition"
@@ -85,7 +90,19 @@ FROM (
 GROUP BY "_key", "deleted_before"
 HAVING min("at") < "deleted_before" + to_milliseconds({view.retain_ms}) OR min("generation") > 0
 UNION ALL
-SELECT "_key", FALSE FROM {events_of(view)} GROUP BY ALL HAVING min("_partition") < max("_partition")"""
+SELECT "_key", FALSE FROM {events_of(view)} GROUP BY ALL HAVING min("_partition") < max("_partition")
+{forgotten}"""
+
+
+def _forgotten_sql(view: View) -> str:
+    """Return the keys of which events were deleted on demand; the lake has their digests only."""
+    return f"""
+SELECT "_key", TRUE
+FROM (SELECT "_key" FROM {events_of(view)} UNION SELECT "_key" FROM {rows_of(view)})
+  CROSS JOIN (SELECT DISTINCT "salt" FROM raw.ops_forgotten)
+WHERE sha256("salt" || "_key") IN (
+  SELECT "digest" FROM raw.ops_forgotten WHERE "table" = {text(f"events.{view.contract.table}")}
+)"""
 
 
 def streamed_sql(view: View, compiled: CompiledSql, stored: Collection[str], where: str) -> str:

@@ -149,8 +149,9 @@ def _compare(connection: duckdb.DuckDBPyConnection, view: View, stored: set[str]
     make_ledgers(connection, view)
     connection.execute(f"CREATE TEMP TABLE ends AS {ends_sql(view)}")
     # Of these keys the rows that were streamed know more than the lake does.
+    has_forgotten = bool(stored_columns(connection, "raw.ops_forgotten"))
     connection.execute(f"""
-CREATE TEMP TABLE excluded AS {excluded_sql(view)};
+CREATE TEMP TABLE excluded AS {excluded_sql(view, has_forgotten=has_forgotten)};
 CREATE TEMP TABLE not_repairable AS SELECT count(*) AS entries FROM late WHERE "_key" IN (SELECT "_key" FROM excluded);
 DELETE FROM late WHERE "_key" IN (SELECT "_key" FROM excluded)""")
     # A late event that the lake does not have yet ends what can be counted in of its key.

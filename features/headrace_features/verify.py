@@ -73,7 +73,8 @@ class _Comparison:
             return self._report
         make_ledgers(self._connection, self._view)
         self._table("ends", parity.ends_sql(self._view))
-        self._table("excluded", parity.excluded_sql(self._view))
+        has_forgotten = bool(stored_columns(self._connection, "raw.ops_forgotten"))
+        self._table("excluded", parity.excluded_sql(self._view, has_forgotten=has_forgotten))
         self._count_not_verifiable()
         for share in shares(self._connection, self._view, bucket_rows):
             self._bucket(f'{share} AND "_key" NOT IN (SELECT "_key" FROM excluded)')

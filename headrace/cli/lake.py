@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from headrace.cli.common import Invocation, common_options
+from headrace.cli.lake_forget import forget
 from headrace.cli.lake_import import import_
 from headrace.cli.lake_quality import quality
 from headrace.cli.lake_sql import queries, sql
@@ -37,6 +38,7 @@ group.add_command(register)
 group.add_command(profile)
 group.add_command(quality)
 group.add_command(import_)
+group.add_command(forget)
 
 
 @group.command()

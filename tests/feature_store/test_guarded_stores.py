@@ -206,6 +206,24 @@ def test_keys_can_be_written_and_dropped_while_they_are_listed(
     assert seen >= {f"key-{n:03}" for n in range(100)}
 
 
+def test_forgotten_keys_are_gone_and_the_others_stay(store: GuardedStore) -> None:
+    store.write("v", [row("a", 5), row("b", 1)])
+    store.write("w", [row("a", 1)])
+    assert store.forget("v", ["a", "x"]) == 1
+    assert store.read("v", ["a", "b"]) == [None, row("b", 1)]
+    assert store.read("w", ["a"]) == [row("a", 1)]
+    assert store.write("v", [row("a", 2)]) == 1
+    assert store.forget("v", []) == 0
+
+
+def test_a_forgotten_row_stands_in_no_file_of_sqlite(tmp_path: Path) -> None:
+    store = GuardedSqlite(tmp_path / "online.db")
+    store.write("v", [row("nobody-else", 5)])
+    store.forget("v", ["nobody-else"])
+    assert not [path for path in tmp_path.iterdir() if b"nobody-else" in path.read_bytes()]
+    store.close()
+
+
 def test_dropping_a_view_leaves_the_others(store: GuardedStore) -> None:
     store.write("v", [row("a"), row("b")])
     store.write("v2", [row("a")])

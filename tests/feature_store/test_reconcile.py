@@ -263,7 +263,7 @@ class Meddled:
         self._store = store
         self._happens = happens
         self.write, self.restore, self.keys = store.write, store.restore, store.keys
-        self.drop, self.close = store.drop, store.close
+        self.forget, self.drop, self.close = store.forget, store.drop, store.close
 
     def read(self, view: str, keys: Sequence[str]) -> list[OnlineRow | None]:
         found = self._store.read(view, keys)

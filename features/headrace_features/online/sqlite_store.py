@@ -120,6 +120,17 @@ class GuardedSqlite:
                 return
             query, after = _NEXT_KEYS, page[-1:]
 
+    def forget(self, view: str, keys: Sequence[str]) -> int:
+        """Remove the rows of keys, overwrite their bytes in the file, and return how many there were."""
+        with self._lock, self._errors():
+            self._connection.execute("pragma secure_delete = on")
+            with self._transaction():
+                statement = "delete from online_rows where view = ? and key = ?"
+                gone = self._connection.executemany(statement, [(view, key) for key in keys]).rowcount
+            # Until then the rows stand in the log beside the file; a reader that holds it back delays that.
+            self._connection.execute("pragma wal_checkpoint(truncate)")
+            return gone
+
     def drop(self, view: str) -> None:
         """Remove all rows of a view."""
         with self._lock, self._errors():

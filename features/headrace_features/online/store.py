@@ -38,6 +38,9 @@ class GuardedStore(Protocol):
         held between two parts.
         """
 
+    def forget(self, view: str, keys: Sequence[str]) -> int:
+        """Remove the rows of keys, of whatever order, and return how many there were; a row written later stays."""
+
     def drop(self, view: str) -> None:
         """Remove all rows of a view."""
 

@@ -90,6 +90,11 @@ class GuardedValkey:
         for page in self._pages(view):
             yield [key[start:].decode() for key in page]
 
+    def forget(self, view: str, keys: Sequence[str]) -> int:
+        """Remove the rows of keys and return how many there were."""
+        with self._errors():
+            return int(self._client.unlink(*(self._key(view, key) for key in keys))) if keys else 0
+
     def drop(self, view: str) -> None:
         """Remove all rows of a view; rows that are written meanwhile may stay."""
         for page in self._pages(view):

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from deltalake import DeltaTable
 from headrace_ingestion.durations import format_duration
 
-from headrace_lake.errors import FilesMovedError, LakeError, LakeWriteError
+from headrace_lake.errors import LakeError
 from headrace_lake.upkeep.compact import TARGET_BYTES, full_bins
+from headrace_lake.upkeep.deletions import Deletion
 from headrace_lake.upkeep.files import KeptTable, StoredFile, opened, stored_files
-from headrace_lake.upkeep.rewrite import (
-    ENGINE_ERRORS,
-    Engine,
-    Replacement,
-    ask,
-    compression_level,
-    mark_deleted,
-    replace_by_one,
-    replace_files,
-    rewrite_error,
-    write_merged,
-)
-from headrace_lake.views import quoted, text, text_list
+from headrace_lake.upkeep.rewrite import Engine, compression_level, mark_deleted, replace_by_one
+from headrace_lake.views import quoted, text
 
 _COMMAND = "headrace lake retain"
-# A compaction that replaces a file in between makes the plan void; it is the only one who does.
-_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,42 +156,22 @@ class _Work:
             return 0
         # First: who sees a row missing has to know why.
         mark_deleted(self.table, before, self.who)
-        deleted = 0
-        for _ in range(_ATTEMPTS):
-            try:
-                for replacement in self._deletions(before):
-                    if replace_files(self.table, replacement, self.who) is None:
-                        break
-                    deleted += replacement.rows_removed
-                else:
-                    return deleted
-            except FilesMovedError:
-                continue
-        raise LakeWriteError(
-            f"rows of table {self.table.full_name} could not be deleted: a compaction was faster {_ATTEMPTS} times",
-            {"folder": str(self.table.folder), "deleted": f"{deleted:,} rows"},
-            f"headrace lake retain {self.table.full_name}",
-        )
+        return self._deletion(before).run()
 
     def count(self, before: datetime) -> int:
         """Return how many rows have an event time before the instant."""
-        return sum(old for old, _ in self._counts(self._touched(opened(self.table), before), before).values())
+        return self._deletion(before).count()
 
-    def _deletions(self, before: datetime) -> Iterator[Replacement]:
-        """Yield what deletes the rows, a commit each; a file is written when its turn has come."""
-        handle = opened(self.table)
-        files = self._touched(handle, before)
-        counts = self._counts(files, before)
-        whole = [file for file in files if 0 < counts[file.path][0] == counts[file.path][1]]
-        if whole:
-            yield Replacement("delete", whole, (), sum(counts[file.path][0] for file in whole), True)
-        for file in files:
-            old, rows = counts[file.path]
-            if 0 < old < rows and not self.should_stop():
-                level = compression_level(file.path)
-                keep = f"({self._is_before(before)}) IS NOT TRUE"
-                added = write_merged(self.table, handle, [file], level=level, engine=self.engine, keep=keep)
-                yield Replacement("delete", [file], [added], old, True)
+    def _deletion(self, before: datetime) -> Deletion:
+        return Deletion(
+            self.table,
+            self._is_before(before),
+            lambda handle: self._touched(handle, before),
+            "delete",
+            self.who,
+            self.engine,
+            self.should_stop,
+        )
 
     def _touched(self, handle: DeltaTable, before: datetime) -> list[StoredFile]:
         # Without statistics only the rows themselves tell.
@@ -237,18 +205,3 @@ class _Work:
             )
             done += len(one) if is_done else 0
         return done
-
-    def _counts(self, files: list[StoredFile], before: datetime) -> dict[str, tuple[int, int]]:
-        """Return path → its rows that are too old, and all of its rows."""
-        if not files:
-            return {}
-        paths = {str(file.place(self.table.folder)): file.path for file in files}
-        query = (
-            f"SELECT filename, count(*) FILTER (WHERE {self._is_before(before)}), count(*) "
-            f"FROM read_parquet({text_list(paths)}, filename = true) GROUP BY filename"
-        )
-        try:
-            found = {paths[name]: (old, rows) for name, old, rows in ask(query, self.engine)}
-        except ENGINE_ERRORS as error:
-            raise rewrite_error(self.table, files, error) from error
-        return {file.path: found.get(file.path, (0, 0)) for file in files}

@@ -1,0 +1,153 @@
+"""A subject to be forgotten: the values that stand for it, and which rows of which tables name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from headrace_features.view import View
+from headrace_ingestion.contract import Contract
+from headrace_ingestion.errors import HeadraceError
+from headrace_lake.views import quoted, text
+
+from headrace.pii import stored_key
+from headrace.project import Project
+
+
+class SubjectError(HeadraceError):
+    """It is not said what is to be forgotten."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Somebody, or something, that events are keyed by.
+
+    Attributes:
+        project: The project.
+        field: The field of the events that holds the key.
+        contracts: The events, those by another key included.
+        values: What stands for it in records: the clear key, and its hash where producers hash.
+    """
+
+    project: Project
+    field: str
+    contracts: tuple[Contract, ...]
+    values: tuple[str, ...]
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Names of the events."""
+        return tuple(dict.fromkeys(contract.name for contract in self.contracts))
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Views over the events, by whatever key."""
+        return tuple(view for view in self.project.views.values() if view.contract.name in self.events)
+
+    @property
+    def own_views(self) -> tuple[View, ...]:
+        """Views whose entities are such subjects."""
+        return tuple(view for view in self.views if view.key == self.field)
+
+    def is_in(self, column: str) -> str:
+        """Return the condition that a column holds the subject."""
+        return f"CAST({quoted(column)} AS VARCHAR) IN ({_texts(self.values)})"
+
+
+def subject_of(project: Project, key: str, events: Sequence[str] = ()) -> Subject:
+    """Return the subject of a key.
+
+    Args:
+        project: The project.
+        key: The clear key, or its hash.
+        events: Names of events that it is a key of; none: all, when they are keyed by one field.
+
+    Raises:
+        UnknownEventError: There is no such event.
+        SubjectError: The events are keyed by different fields.
+        SettingsError: A key is hashed, and there is no secret.
+    """
+    chosen = [project.events.contract(name) for name in events] or list(project.contracts.values())
+    fields = {contract.key for contract in chosen}
+    if len(fields) != 1:
+        keyed = ", ".join(f"{contract.name} by {contract.key}" for contract in chosen)
+        raise SubjectError(
+            "the same key may mean different subjects: events are keyed by different fields",
+            {"events": keyed or "none"},
+            f"--event {chosen[0].name}" if chosen else "events/call.yaml",
+        )
+    (field,) = fields
+    names = {contract.name for contract in chosen}
+    again = [contract for contract in project.rekeyed.values() if contract.name in names]
+    # Clear, too: events of before the field was hashed.
+    values = dict.fromkeys([key, *(stored_key(project, contract, field, key) for contract in chosen)])
+    return Subject(project, field, (*chosen, *again), tuple(values))
+
+
+def event_ids(subject: Subject, files: Mapping[str, Sequence[str]]) -> pa.Table:
+    """Return `event` and `event_id` of the subject's events that stand in the files of tables."""
+    from headrace_lake.upkeep.rewrite import Engine, ask
+
+    found: dict[str, set[str]] = {}
+    for contract in subject.contracts:
+        paths = files.get(f"events.{contract.table}", ())
+        if paths:
+            query = f"SELECT DISTINCT event_id FROM {read(paths)} WHERE {subject.is_in(subject.field)}"
+            found.setdefault(contract.name, set()).update(id_ for (id_,) in ask(query, Engine()))
+    rows = [{"event": event, "event_id": id_} for event, ids in found.items() for id_ in sorted(ids)]
+    return pa.Table.from_pylist(rows, schema=pa.schema([("event", pa.string()), ("event_id", pa.string())]))
+
+
+def conditions(subject: Subject, ids: pa.Table, folder: Path) -> dict[str, str]:
+    """Return table → the condition of its rows that name the subject; those of events come last.
+
+    Args:
+        subject: The subject.
+        ids: Of `event_ids`.
+        folder: A folder for them, which is there as long as the conditions are used.
+    """
+    file = folder / "event_ids.parquet"
+    pq.write_table(ids, file)
+
+    def by_id(events: Iterable[str]) -> str:
+        return f'"event_id" IN (SELECT event_id FROM {read([str(file)])} WHERE event IN ({_texts(events)}))'
+
+    events, of_events = subject.events, f'"event" IN ({_texts(subject.events)})'
+    own = _texts(view.name for view in subject.own_views)
+    all_ = _texts(view.name for view in subject.views)
+    by_key = f'({subject.is_in("key")} AND "view" IN ({own}))'
+    found: dict[str, str] = {}
+    for view in subject.views:
+        table = f"features.{view.name}"
+        found[table] = subject.is_in(view.key) if view.key == subject.field else by_id([view.contract.name])
+    scored = f'{by_key} OR ("view" IN ({all_}) AND {by_id(events)})'
+    for table in (*(f"scores.{model}" for model in subject.project.model_declarations), "ops.alerts"):
+        found[table] = scored
+    for table in ("ops.late_events", "ops.duplicates"):
+        found[table] = f"{of_events} AND ({by_key} OR {by_id(events)})"
+    found["ops.replays"] = f"{of_events} AND {by_id(events)}"
+    in_value = _in_json('decode(from_base64("value"))', subject)
+    found["ops.dead_letters"] = f"{of_events} AND ({subject.is_in('key')} OR {in_value} OR {by_id(events)})"
+    tables = [f"events.{contract.table}" for contract in subject.contracts] + list(found)
+    in_record = _in_json('"record"', subject)
+    found["ops.quarantine"] = f'"table" IN ({_texts(tables)}) AND ({in_record} OR {by_id(events)})'
+    for contract in subject.contracts:
+        found[f"events.{contract.table}"] = subject.is_in(subject.field)
+    return found
+
+
+def read(paths: Sequence[str]) -> str:
+    """Return the SQL of the rows of Parquet files."""
+    return f"read_parquet([{_texts(paths)}], union_by_name = true)"
+
+
+def _in_json(value: str, subject: Subject) -> str:
+    # A dead letter may be no JSON, or not even text.
+    return f"TRY(json_extract_string({value}, {text('$.' + quoted(subject.field))})) IN ({_texts(subject.values)})"
+
+
+def _texts(values: Iterable[str]) -> str:
+    return ", ".join(text(value) for value in values) or "NULL"

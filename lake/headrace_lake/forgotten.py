@@ -1,0 +1,69 @@
+"""`ops.forgotten`: of which keys rows were deleted on demand. It holds digests, so that it names nobody by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from headrace_lake.catalog import Lake
+from headrace_lake.commit import append_rows
+from headrace_lake.layout import is_table, table_folder
+from headrace_lake.schemas import arrow_schema
+from headrace_lake.tables import Column, TableSpec
+
+TABLE = "ops.forgotten"
+
+_COLUMNS = (
+    Column("table", "string"),
+    Column("salt", "string"),
+    Column("digest", "string"),
+    Column("who", "string"),
+    Column("forgotten_at", "timestamp"),
+)
+# No topic feeds it: the command that forgets writes it.
+_SPEC = TableSpec("ops", "forgotten", "", _COLUMNS, "forgotten_at")
+
+
+def digest_of(salt: str, key: str) -> str:
+    """Return what stands for a key: SHA-256 over salt and key, as `sha256(salt || key)` of DuckDB."""
+    return hashlib.sha256(f"{salt}{key}".encode()).hexdigest()
+
+
+def salt_of(lake: Lake) -> str:
+    """Return the salt of the lake's digests; a new one when there is none yet.
+
+    With one salt the keys of a table are compared with all digests in one join.
+    """
+    if is_table(table_folder(lake.path, "ops", "forgotten")):
+        rows = lake.sql(f"SELECT min(salt) FROM {TABLE}").rows
+        if rows and rows[0][0]:
+            return str(rows[0][0])
+    return secrets.token_hex(16)
+
+
+def record_forgotten(lake: Path, keys: Sequence[tuple[str, str]], salt: str, who: str, now: datetime) -> None:
+    """Note of which keys rows are missing from now on, in one commit; none for none.
+
+    Args:
+        lake: Folder of the lake.
+        keys: Table of events, `events.call`, and a key of it as it is stored.
+        salt: See `salt_of`.
+        who: User and command.
+        now: When, UTC.
+
+    Raises:
+        LakeWriteError: They could not be stored.
+    """
+    if not keys:
+        return
+    place = {"_partition": None, "_offset": None, "_key": None, "_recorded_at": now}
+    listed = [
+        {"table": table, "salt": salt, "digest": digest_of(salt, key), "who": who, "forgotten_at": now, **place}
+        for table, key in keys
+    ]
+    append_rows(lake, _SPEC, pa.Table.from_pylist(listed, schema=arrow_schema(_SPEC)), who)

@@ -1,0 +1,254 @@
+"""`headrace lake forget`: a subject goes out of everything that holds it, and everything else stays."""
+
+import shutil
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from deltalake import DeltaTable
+from headrace_features.online.row import OnlineRow, Order
+from headrace_ingestion.records import StoredRecord
+from headrace_lake.commit import commit
+from headrace_lake.dead_letters import store_dead_letters
+from headrace_lake.decode import RefusedRecord, compile_decoder
+from headrace_lake.offsets import OffsetRange
+from headrace_lake.upkeep.compact import compact
+from headrace_lake.upkeep.files import kept_tables
+from headrace_lake.upkeep.vacuum import LEAST_AGE
+from lake_project import EVENT, Run, add_calls, answer, failure
+from lake_records import START_MS, call_record, feature_fields, json_record
+
+from headrace.cli.root import root
+from headrace.forget.forgetting import forget
+from headrace.online import open_online_store
+from headrace.project import Project, open_project
+from headrace.tables import lake_path, project_tables
+
+VIEW = """\
+name: subscriber
+source: call
+key: subscriber_id
+features:
+  - window: {of: duration_s, over: [1h], take: [sum, count]}
+ttl: 24h
+"""
+OF_DEVICES = """\
+name: device
+source: call
+key: device
+features:
+  - window: {of: duration_s, over: [1h], take: [sum]}
+ttl: 24h
+"""
+
+
+def store(project: Project, table: str, records: list[StoredRecord]) -> None:
+    """Commit records to a table, as the writer does."""
+    spec = next(one for one in project_tables(project) if one.full_name == table)
+    rows = compile_decoder(spec)(records).rows
+    assert rows.num_rows == len(records)
+    commit(lake_path(project), spec, rows, {table: OffsetRange(None, len(records))})
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> Project:
+    """A project of its own for each test."""
+    return open_project(shutil.copytree(made, tmp_path / "project"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """100 calls of 50 subscribers from 2 devices, their features by both, ledgers, a dead letter, an online row."""
+    folder = tmp_path_factory.mktemp("forget")
+    event = EVENT.replace("{type: string, required: false}", "{type: string}")
+    for name, text in (
+        ("events/call.yaml", event), ("features/subscriber.yaml", VIEW), ("features/device.yaml", OF_DEVICES),
+        ("headrace.yaml", "name: trial\n"),
+    ):  # fmt: skip
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    project = open_project(folder)
+    add_calls(folder, 0, 100, device="d1")
+    digest = project.views["subscriber"].digest
+    store(
+        project, "features.subscriber",
+        [json_record("f", at, feature_fields(at, declaration=digest)) for at in range(100)],
+    )  # fmt: skip
+    of_device = {"device": "d1", "declaration": project.views["device"].digest}
+    store(project, "features.device", [json_record("f", at, feature_fields(at, **of_device)) for at in range(100)])
+    late = {
+        "view": "subscriber", "event": "call", "event_id": "call-000007", "key": "s7", "partition": 0, "offset": 7,
+        "event_time_ms": START_MS, "clock_ms": START_MS, "order": "arrival",
+    }  # fmt: skip
+    both = [{**late, "event_id": f"call-00000{n}", "key": f"s{n}"} for n in (7, 8)]
+    store(project, "ops.late_events", [json_record("l", at, one) for at, one in enumerate(both)])
+    letters = [
+        RefusedRecord(StoredRecord("events.call", 0, at, 1, b"x", value, ()), "wrong_key", "why", "call")
+        for at, value in enumerate((b'{"subscriber_id": "s7"}', b'{"subscriber_id": "s8"}', b"\xff", b"{"))
+    ]
+    store_dead_letters(lake_path(project), letters, "topic", {0: 4}, START_MS)
+    with open_online_store(project) as online:
+        values = OnlineRow.encode({"duration_s_sum_1h": 3.0})
+        online.write("subscriber", [OnlineRow(key, Order(0, 1, 0, 0), 1, digest, values) for key in ("s7", "s8")])
+    return folder
+
+
+@pytest.fixture
+def run(project: Project) -> Run:
+    """Run `headrace lake forget` on the project."""
+    return lambda *arguments: CliRunner().invoke(root, ["lake", *arguments, "--project", str(project.folder)])
+
+
+def counted(project: Project, table: str, where: str = "true") -> int:
+    """Rows of a table."""
+    (row,) = open_project(project.folder).lake.sql(f"select count(*) from {table} where {where}").rows
+    return int(row[0])
+
+
+FOUND = {
+    "features.subscriber": 2, "features.device": 2, "ops.late_events": 1, "ops.dead_letters": 1, "events.call": 2,
+}  # fmt: skip
+
+
+def test_a_subject_goes_out_of_everything_and_nothing_else_does(project: Project, run: Run) -> None:
+    data = project.folders.root
+    saved = pa.table({"subscriber_id": ["s7", "s8", None], "x": [1, 2, 3]}).replace_schema_metadata({"headrace": "{}"})
+    pq.write_table(saved, data / "set.parquet")
+    (data / "set.csv").write_text("x,subscriber_id\n1,s7\n2,s8\n")
+    (data / "set.jsonl").write_text('{"subscriber_id": "s7"}\n{"subscriber_id":  "s8"}\n')
+    sets = {str(data / name): 1 for name in ("set.csv", "set.jsonl", "set.parquet")}
+    before = answer(run("forget", "s7", "--dry-run", "--output", "json"))
+    assert (before["tables"], before["online"], before["files"]) == (FOUND, {"subscriber": 1}, sets)
+    assert counted(project, "events.call") == 100
+    done = answer(run("forget", "s7", "--output", "json"))
+    assert (done["tables"], done["online"], done["files"]) == (FOUND, {"subscriber": 1}, sets)
+    assert counted(project, "events.call") == 98
+    assert counted(project, "events.call", "subscriber_id = 's7'") == 0
+    assert counted(project, "features.device") == 98
+    assert (counted(project, "ops.late_events", "key = 's8'"), counted(project, "ops.dead_letters")) == (1, 3)
+    assert pq.read_table(data / "set.parquet").to_pydict() == {"subscriber_id": ["s8", None], "x": [2, 3]}
+    assert (data / "set.jsonl").read_text() == '{"subscriber_id":  "s8"}\n'
+    with open_online_store(project) as online:
+        gone, stays = online.read("subscriber", ["s7", "s8"])
+    assert gone is None
+    assert stays is not None
+    assert answer(run("forget", "s7", "--output", "json"))["rows"] == 0
+
+
+def test_the_audit_names_a_digest_and_not_the_key(project: Project, run: Run) -> None:
+    digest = answer(run("forget", "s7", "--output", "json"))["key_digest"]
+    ((resource, action),) = open_project(project.folder).lake.sql("select resource, action from ops.audit").rows
+    assert (resource, action) == (f"call: key with the digest {digest}", "lake:forget")
+    ((salt, of_table),) = open_project(project.folder).lake.sql("select salt, digest from ops.forgotten").rows
+    assert of_table == digest
+    assert counted(project, "ops.forgotten", f"sha256(salt || 's7') = '{digest}'") == 1
+    assert salt not in ("", None)
+
+
+def test_the_offsets_of_the_writer_stay_and_it_goes_on(project: Project, run: Run) -> None:
+    folder = lake_path(project) / "events" / "call"
+    answer(run("forget", "s7", "--output", "json"))
+    assert DeltaTable(folder).transaction_version("app") == 100
+    add_calls(project.folder, 100, 160, device="d1")
+    # A call of the forgotten subscriber that comes later is a new event.
+    assert counted(project, "events.call", "subscriber_id = 's7'") == 2
+    assert counted(project, "events.call") == 158
+
+
+def test_verify_does_not_pass_rows_whose_events_were_forgotten(project: Project, run: Run) -> None:
+    answer(run("forget", "s7", "--output", "json"))
+    again = open_project(project.folder)
+    digest = again.views["subscriber"].digest
+    spec = next(one for one in project_tables(again) if one.full_name == "features.subscriber")
+    row = json_record("f", 100, feature_fields(107, declaration=digest))._replace(key=b"s7")
+    rows = compile_decoder(spec)([row]).rows
+    commit(lake_path(again), spec, rows, {"features.subscriber": OffsetRange(100, 101)})
+    report = again.features.verify("subscriber")
+    assert report.not_verifiable["their events are gone, or those before them"] == 1
+
+
+def test_a_check_tells_files_until_the_vacuum_and_none_after(project: Project, run: Run) -> None:
+    assert run("forget", "s7", "--check").exit_code == 1
+    answer(run("forget", "s7", "--output", "json"))
+    found = answer(run("forget", "s7", "--check", "--output", "json"))
+    assert {one["table"]: one["rows"] for one in found["remains"]} == FOUND
+    assert not any(one["is_visible"] for one in found["remains"])
+    week = timedelta(days=7)
+    for one in found["remains"]:
+        assert abs(datetime.fromisoformat(one["gone_after"]) - week - datetime.now(UTC)) < timedelta(minutes=1)
+    # What the vacuum does when the age has passed.
+    for one in found["remains"]:
+        (lake_path(project) / one["file"]).unlink()
+    assert answer(run("forget", "s7", "--check", "--output", "json"))["remains"] == []
+    assert week >= LEAST_AGE
+
+
+def test_what_is_out_of_reach_is_told_with_dates(project: Project, run: Run) -> None:
+    places = answer(run("forget", "s7", "--dry-run", "--output", "json"))["out_of_reach"]
+    state = next(one for one in places if one["where"] == "view subscriber")
+    due = datetime.now(UTC) + timedelta(milliseconds=project.views["subscriber"].retain_ms)
+    assert abs(datetime.fromisoformat(state["until"]) - due) < timedelta(minutes=1)
+    topic = next(one for one in places if one["where"] == "events.call")
+    assert (topic["until"], topic["why"]) == (None, "kept for ever: topic: {retention: …} in the contract")
+
+
+def test_two_at_once_beside_a_writer_and_a_compaction_lose_nothing(project: Project) -> None:
+    failures: list[Exception] = []
+
+    def forget_one(key: str) -> None:
+        try:
+            forget(open_project(project.folder), key, now=datetime.now(UTC))
+        except Exception as error:  # noqa: BLE001  (told below)
+            failures.append(error)
+
+    both = [threading.Thread(target=forget_one, args=(key,)) for key in ("s7", "s9")]
+    for one in both:
+        one.start()
+    at = 100
+    while any(one.is_alive() for one in both) or at == 100:
+        add_calls(project.folder, at, at + 50, device="d1")
+        at += 50
+        (events,) = kept_tables(lake_path(project), project_tables(project), ["events.call"])
+        compact(events)
+    for one in both:
+        one.join()
+    assert failures == []
+    # Events that the writer stored meanwhile are there or were forgotten; those of others are there, each once.
+    others = "subscriber_id NOT IN ('s7', 's9')"
+    assert counted(project, "events.call", others) == at - at // 50 * 2
+    assert counted(project, "(select distinct event_id, subscriber_id from events.call)", others) == at - at // 50 * 2
+    assert counted(project, "events.call", "not (" + others + ") and _offset < 100") == 0
+
+
+def test_a_hashed_key_is_forgotten_by_its_clear_value(project: Project, run: Run) -> None:
+    contract = project.folder / "events" / "call.yaml"
+    clear = "subscriber_id: {type: string}"
+    contract.write_text(contract.read_text().replace(clear, "subscriber_id: {type: string, pii: hash}"))
+    hashed = (
+        CliRunner()
+        .invoke(root, ["events", "hash", "call", "subscriber_id", "s7", "--project", str(project.folder)])
+        .stdout.strip()
+    )
+    again = open_project(project.folder)
+    spec = next(one for one in project_tables(again) if one.full_name == "events.call")
+    record = call_record(100, device="d1", subscriber_id=hashed)._replace(key=hashed.encode())
+    commit(lake_path(again), spec, compile_decoder(spec)([record]).rows, {"app": OffsetRange(100, 101)})
+    # Rows of before the field was hashed go as well.
+    assert answer(run("forget", "s7", "--dry-run", "--output", "json"))["tables"]["events.call"] == 3
+    assert answer(run("forget", hashed, "--output", "json"))["tables"]["events.call"] == 1
+
+
+def test_events_of_different_keys_are_not_guessed(project: Project, run: Run) -> None:
+    (project.folder / "events" / "cell.yaml").write_text(
+        "name: cell\nversion: 1\nkey: cell\ntime: at\nfields:\n  cell: {type: string}\n  at: {type: timestamp}\n"
+    )
+    assert failure(run("forget", "s7")) == (
+        "SubjectError: the same key may mean different subjects: events are keyed by different fields\n"
+        "  events:  call by subscriber_id, cell by cell\n"
+        "  try:     --event call"
+    )
+    assert answer(run("forget", "s7", "--event", "call", "--output", "json"))["tables"] == FOUND
