@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,8 +24,8 @@ from headrace_models.registry import Alias
 from headrace_models.scoring.live import LiveModels
 from headrace_models.scoring.loading import LoadedModel
 from headrace_models.scoring.lookups import OnlineLookups
-from headrace_models.scoring.scorer import Scorer, ScorerOptions
-from kafka import KafkaConsumer, KafkaProducer
+from headrace_models.scoring.scorer import ScoreFrom, Scorer, ScorerOptions
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.structs import TopicPartition
 from small_lake import VIEW
 from store_cases import CALL, SUBSCRIBER, load_project
@@ -239,6 +239,30 @@ def test_a_topic_that_is_made_after_the_start_is_scored(broker: Broker) -> None:
             broker.create_topic(connection.topic_prefix + topic, PARTITIONS)
         topics.send_rows(0, 10)
         until(lambda: scorer.counters.scores == 10, "10 scores")
+
+
+@pytest.mark.parametrize("score_from", ["earliest", "now"])
+def test_no_row_of_a_topic_that_is_made_anew_is_passed_over(
+    broker: Broker, topics: Topics, score_from: ScoreFrom, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = f"{topics.connection.topic_prefix}features.subscriber"
+    admin = KafkaAdminClient(**topics.connection.client_options())
+    with running(scorer_of(topics, Aliases(), replace(OPTIONS, score_from=score_from))) as scorer:
+        sent = 0
+        while scorer.counters.rows == 0 or sent < 20:
+            topics.send_rows(sent, 1)
+            sent += 1
+        until(lambda: scorer.counters.scores > 0, "a score")
+        admin.delete_topics([name])
+        until(lambda: name not in admin.list_topics(), "the end of the topic")
+        broker.create_topic(name, PARTITIONS)
+        # More of them than there were: the old offsets lie in their midst.
+        topics.send_rows(1_000, 10 * sent)
+        until(lambda: scorer.counters.scores >= 10 * sent, f"{10 * sent} scores of the new topic")
+        until(lambda: f"model m: the topic {name} was made anew" in caplog.text, "a word in the log")
+    admin.close()
+    scored = {score["event_id"] for score in topics.read("scores.m")}
+    assert {f"e-{number}" for number in range(1_000, 1_000 + 10 * sent)} <= scored
 
 
 def test_scoring_from_now_leaves_older_rows_alone(topics: Topics) -> None:

@@ -13,13 +13,14 @@ from headrace_features.online.errors import OnlineStoreUnavailableError
 from headrace_ingestion.settings import KafkaConnection
 from kafka import KafkaConsumer
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
-from kafka.structs import OffsetAndMetadata, TopicPartition
+from kafka.structs import TopicPartition
 
 from headrace_models.scoring.batch import score_batch
 from headrace_models.scoring.live import LiveModels
 from headrace_models.scoring.lookups import OnlineLookups
 from headrace_models.scoring.output import Output
 from headrace_models.scoring.rows import FeatureRow, RecentIds, Unscored, read_row
+from headrace_models.scoring.whereabouts import Whereabouts
 from headrace_models.view import FeatureView
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class Scorer:
         self._lookups = lookups
         self._clock = clock
         self._topic = f"{connection.topic_prefix}features.{view.name}"
+        self._whereabouts = Whereabouts(connection, self._topic, live.name)
         self._recent = RecentIds(self._options.recent_ids)
         self._on_ready: Callable[[], None] | None = None
         self.counters = ScorerCounters()
@@ -135,6 +137,7 @@ class Scorer:
                     stop.wait(pause_seconds)
                     pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
         finally:
+            self._whereabouts.close()
             watcher_stop.set()
             watcher.join()
 
@@ -168,7 +171,7 @@ class Scorer:
         told = False
         while not stop.is_set():
             if consumer.partitions_for_topic(self._topic):
-                consumer.subscribe([self._topic])
+                self._whereabouts.begin(consumer)
                 return True
             if not told:
                 log.warning("model %s: the topic %s does not exist yet, waiting for it", self._live.name, self._topic)
@@ -179,7 +182,7 @@ class Scorer:
     def _consume(self, consumer: Any, output: Output, stop: threading.Event) -> None:
         done: dict[TopicPartition, int] = {}
         committed_at = assigned_at = time.monotonic()
-        while not stop.is_set():
+        while not stop.is_set() and not self._whereabouts.is_another():
             if consumer.assignment():
                 assigned_at = time.monotonic()
             elif time.monotonic() - assigned_at > UNASSIGNED_SECONDS:
@@ -193,6 +196,7 @@ class Scorer:
             elif consumer.paused():
                 consumer.resume(*consumer.paused())
             polled = consumer.poll(timeout_ms=self._options.wait_ms, max_records=self._options.batch_rows)
+            polled = self._whereabouts.sure(consumer, polled)
             if polled and waiting:
                 # Partitions that came with this very poll were not paused yet.
                 for partition, records in polled.items():
@@ -200,10 +204,10 @@ class Scorer:
             elif polled and self._score_at_pace(polled, output, stop):
                 done.update({partition: records[-1].offset + 1 for partition, records in polled.items()})
             if done and time.monotonic() - committed_at >= self._options.commit_every_seconds:
-                _commit(consumer, done)
+                _commit(consumer, self._whereabouts.marked(done))
                 done, committed_at = {}, time.monotonic()
         if done:
-            _commit(consumer, done)
+            _commit(consumer, self._whereabouts.marked(done))
 
     def _score_at_pace(self, polled: Mapping[TopicPartition, list[Any]], output: Output, stop: threading.Event) -> bool:
         """Score what was polled, and rest until the next batch may begin; return whether it was scored."""
@@ -285,9 +289,9 @@ def _consumer(connection: KafkaConnection, model: str, options: ScorerOptions) -
     )
 
 
-def _commit(consumer: Any, done: Mapping[TopicPartition, int]) -> None:
+def _commit(consumer: Any, offsets: Mapping[TopicPartition, Any]) -> None:
     try:
-        consumer.commit({partition: OffsetAndMetadata(offset, "", -1) for partition, offset in done.items()})
+        consumer.commit(offsets)
     except (CommitFailedError, RebalanceInProgressError) as error:
         # The partitions went to another member, which scores these rows again; the lake keeps the first score.
         log.info("offsets were not committed: %s", error)
