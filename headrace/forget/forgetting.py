@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from headrace_lake.audit import AuditRow, record_audit
+from headrace_lake.audit import Note, record_audit
 from headrace_lake.delta_table import active_files
 from headrace_lake.forgotten import digest_of, record_forgotten, salt_of
 from headrace_lake.upkeep.deletions import Deletion
@@ -191,5 +191,5 @@ def _online(subject: Subject, dry_run: bool) -> dict[str, int]:
 def _audit(project: Project, subject: Subject, report: ForgetReport, who: str, now: datetime) -> None:
     resource = f"{', '.join(subject.events)}: key with the digest {report.key_digest}"
     why = f"{report.rows} rows of {', '.join([*report.tables, *report.online, *report.files]) or 'nothing'}"
-    row = AuditRow(now, now, 1, who, "command line", "lake:forget", resource, "allowed", why, None)
-    record_audit(lake_path(project), [row])
+    note = Note(who, "command line", "lake:forget", resource, "allowed", why)
+    record_audit(lake_path(project), {note: (now, now, 1)})

@@ -26,7 +26,7 @@ from headrace_ingestion.checks import Way, accept_fields
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.durations import duration_ms, format_duration
 from headrace_ingestion.errors import EventError, Reason, closest
-from headrace_ingestion.exact_json import read_exactly
+from headrace_ingestion.exact_json import may_be_deep, read_exactly
 from headrace_ingestion.fields import Field
 from headrace_ingestion.headers import event_headers, read_contract, read_event_id, read_trace
 from headrace_ingestion.pii import PiiSecret, covers
@@ -116,9 +116,14 @@ def compile_parser(contract: Contract) -> Callable[[Record], Parsed | Refused]:
             sent_under = read_contract(contract_header, event) if contract_header is not None else None
             accept = own if sent_under is None or sent_under == label else foreign
             try:
-                data = loads(value) if value is not None else None
+                data = None if value is None or may_be_deep(value) else loads(value)
                 fields = accept(data) if type(data) is dict else accept(_reread(value))
             except (orjson.JSONDecodeError, NeedsExactNumbers):
+                fields = accept(_reread(value))
+            except Refusal as refusal:
+                # Of an integer beyond 64 bits the fast reader knows only that it is a number.
+                if not refusal.detail.endswith(", got number"):
+                    raise
                 fields = accept(_reread(value))
             key = str(fields[key_name])
             if record.key != key.encode():

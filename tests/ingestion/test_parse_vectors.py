@@ -80,7 +80,7 @@ def test_headers_name_the_contract_and_the_trace() -> None:
     assert parsed().event_time_ms == 1_767_225_600_000
 
 
-def test_more_than_a_thousand_levels_are_not_read() -> None:
+def test_more_than_five_hundred_levels_are_not_read() -> None:
     case = VECTORS[0]
     parse = compile_parser(Contract.model_validate(case["contract"]))
     deep = b'{"subscriber_id":' + b"[" * 5_000 + b"]" * 5_000 + b"}"

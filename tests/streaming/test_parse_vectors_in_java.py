@@ -1,14 +1,21 @@
-"""The Java reader of events says of every vector what the Python one says."""
+"""The Java reader of events says of every vector, and of broken records, what the Python one says."""
 
 import base64
 import json
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from headrace_ingestion.codec import parser_spec
 from headrace_ingestion.contract import Contract
+from headrace_ingestion.errors import REASONS
 from java_programs import run_java
+from java_reader import read_in_java
+from malformed import CONTRACT, answers_of_python, malformed
 
+BROKEN = 4_000
+"""`PYTHONPATH=tests/streaming uv run python tests/streaming/malformed.py 1000000` asks about a million."""
 VECTORS = Path(__file__).parents[1] / "vectors" / "parse.json"
 
 
@@ -52,3 +59,14 @@ def test_java_and_python_say_the_same_of_every_vector(tmp_path: Path) -> None:
         if answer != expected:
             wrong[case["name"]] = {"expected": expected, "java": answer}
     assert wrong == {}
+
+
+def test_java_and_python_refuse_the_same_broken_records_for_the_same_reason(tmp_path: Path) -> None:
+    records = list(islice(malformed(seed=7), BROKEN))
+    of_python = answers_of_python(records)
+    of_java, _ = read_in_java(CONTRACT, records, tmp_path)
+    differ = [(record.value, one, other) for record, one, other in zip(records, of_python, of_java) if one != other]
+    assert differ == []
+    reasons = Counter(answer.reason for answer in of_python)
+    # The contract has no pattern; all other reasons are met, and whole records are among the broken ones.
+    assert set(reasons) == {*REASONS, None} - {"pattern"}

@@ -19,8 +19,9 @@ final class JsonObject {
     static final Object ARRAY = new Object();
     static final Object OBJECT = new Object();
 
-    /** As long as a record may be: the limits of the reader are not those of the wire format. */
+    /** As deep as the wire format allows, and as long as a record may be: other limits of the reader are not its own. */
     private static final StreamReadConstraints CONSTRAINTS = StreamReadConstraints.builder()
+            .maxNestingDepth(500)
             .maxNumberLength(Integer.MAX_VALUE)
             .maxStringLength(Integer.MAX_VALUE)
             .maxNameLength(Integer.MAX_VALUE)
