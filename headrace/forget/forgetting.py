@@ -170,7 +170,7 @@ def _note(subject: Subject, active: dict[str, list[str]], who: str, now: datetim
         table = f"events.{contract.table}"
         paths = active.get(table)
         if paths:
-            query = f'SELECT DISTINCT "_key" FROM {read(paths)} WHERE {subject.is_in(subject.field)}'
+            query = f'SELECT DISTINCT "_key" FROM {read(paths)} WHERE {subject.names(contract.name)}'
             keys += [(table, str(key)) for (key,) in ask(query, Engine()) if key is not None]
     record_forgotten(lake.path, keys, salt, who, now)
     return digest_of(salt, subject.values[-1])

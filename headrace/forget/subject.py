@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from headrace_features.view import View
 from headrace_ingestion.contract import Contract
+from headrace_ingestion.derived import DerivedContract
 from headrace_ingestion.errors import HeadraceError
+from headrace_ingestion.joined import JoinedContract, label_field
+from headrace_ingestion.merged import EVENT, MergedContract
 from headrace_lake.views import quoted, text
 
 from headrace.pii import stored_key
@@ -21,6 +25,18 @@ class SubjectError(HeadraceError):
     """It is not said what is to be forgotten."""
 
 
+class Place(NamedTuple):
+    """A column of an event's records that may name a subject.
+
+    Attributes:
+        column: The field.
+        event: Of a merge, the event whose records it is a key of; None: all records.
+    """
+
+    column: str
+    event: str | None = None
+
+
 @dataclass(frozen=True)
 class Subject:
     """Somebody, or something, that events are keyed by.
@@ -28,19 +44,21 @@ class Subject:
     Attributes:
         project: The project.
         field: The field of the events that holds the key.
-        contracts: The events, those by another key included.
+        contracts: The events: those that are sent, those that are made of them, and both by other keys.
         values: What stands for it in records: the clear key, and its hash where producers hash.
+        places: Name of an event → where its records name the subject.
     """
 
     project: Project
     field: str
     contracts: tuple[Contract, ...]
     values: tuple[str, ...]
+    places: Mapping[str, tuple[Place, ...]]
 
     @property
     def events(self) -> tuple[str, ...]:
         """Names of the events."""
-        return tuple(dict.fromkeys(contract.name for contract in self.contracts))
+        return tuple(self.places)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -49,12 +67,26 @@ class Subject:
 
     @property
     def own_views(self) -> tuple[View, ...]:
-        """Views whose entities are such subjects."""
-        return tuple(view for view in self.views if view.key == self.field)
+        """Views whose entities are such subjects, in every record."""
+        return tuple(view for view in self.views if self._is_key(view))
+
+    def _is_key(self, view: View) -> bool:
+        events = {place.event for place in self.places[view.contract.name] if place.column == view.key}
+        derived = self.project.derived.get(view.contract.name)
+        return None in events or (derived is not None and events >= {source.name for source in derived.sources})
 
     def is_in(self, column: str) -> str:
         """Return the condition that a column holds the subject."""
         return f"CAST({quoted(column)} AS VARCHAR) IN ({_texts(self.values)})"
+
+    def names(self, event: str) -> str:
+        """Return the condition that a record of an event names the subject."""
+        return " OR ".join(
+            self.is_in(place.column)
+            if place.event is None
+            else f"({quoted(EVENT)} = {text(place.event)} AND {self.is_in(place.column)})"
+            for place in self.places[event]
+        )
 
 
 def subject_of(project: Project, key: str, events: Sequence[str] = ()) -> Subject:
@@ -63,14 +95,15 @@ def subject_of(project: Project, key: str, events: Sequence[str] = ()) -> Subjec
     Args:
         project: The project.
         key: The clear key, or its hash.
-        events: Names of events that it is a key of; none: all, when they are keyed by one field.
+        events: Names of events that are sent and that it is a key of; none: all, when they are keyed by one field.
 
     Raises:
         UnknownEventError: There is no such event.
+        DerivedEventError: An event is made of others.
         SubjectError: The events are keyed by different fields.
         SettingsError: A key is hashed, and there is no secret.
     """
-    chosen = [project.events.contract(name) for name in events] or list(project.contracts.values())
+    chosen = [project.events.sent_contract(name) for name in events] or list(project.contracts.values())
     fields = {contract.key for contract in chosen}
     if len(fields) != 1:
         keyed = ", ".join(f"{contract.name} by {contract.key}" for contract in chosen)
@@ -80,11 +113,30 @@ def subject_of(project: Project, key: str, events: Sequence[str] = ()) -> Subjec
             f"--event {chosen[0].name}" if chosen else "events/call.yaml",
         )
     (field,) = fields
-    names = {contract.name for contract in chosen}
-    again = [contract for contract in project.rekeyed.values() if contract.name in names]
+    places: dict[str, tuple[Place, ...]] = {contract.name: (Place(field),) for contract in chosen}
+    # What is made of others stands behind them in this order.
+    for contract in sorted(project.derived.values(), key=lambda one: isinstance(one, MergedContract)):
+        found = tuple(_places_in(contract, places))
+        if found:
+            places[contract.name] = found
+    contracts = [project.readable[name] for name in places]
+    contracts += [contract for contract in project.rekeyed.values() if contract.name in places]
     # Clear, too: events of before the field was hashed.
     values = dict.fromkeys([key, *(stored_key(project, contract, field, key) for contract in chosen)])
-    return Subject(project, field, (*chosen, *again), tuple(values))
+    return Subject(project, field, tuple(contracts), tuple(values), places)
+
+
+def _places_in(contract: DerivedContract, places: Mapping[str, Sequence[Place]]) -> Iterator[Place]:
+    """Yield where records of an event that is made of others name what those name."""
+    if isinstance(contract, JoinedContract):
+        label, to = contract.label_contract, contract.to_contract
+        yield from places.get(to.name, ())
+        for place in places.get(label.name, ()):
+            yield Place(label_field(label, to, place.column))
+        return
+    for source in contract.sources:
+        for place in places.get(source.name, ()):
+            yield Place(place.column, source.name)
 
 
 def event_ids(subject: Subject, files: Mapping[str, Sequence[str]]) -> pa.Table:
@@ -95,7 +147,7 @@ def event_ids(subject: Subject, files: Mapping[str, Sequence[str]]) -> pa.Table:
     for contract in subject.contracts:
         paths = files.get(f"events.{contract.table}", ())
         if paths:
-            query = f"SELECT DISTINCT event_id FROM {read(paths)} WHERE {subject.is_in(subject.field)}"
+            query = f"SELECT DISTINCT event_id FROM {read(paths)} WHERE {subject.names(contract.name)}"
             found.setdefault(contract.name, set()).update(id_ for (id_,) in ask(query, Engine()))
     rows = [{"event": event, "event_id": id_} for event, ids in found.items() for id_ in sorted(ids)]
     return pa.Table.from_pylist(rows, schema=pa.schema([("event", pa.string()), ("event_id", pa.string())]))
@@ -122,7 +174,7 @@ def conditions(subject: Subject, ids: pa.Table, folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for view in subject.views:
         table = f"features.{view.name}"
-        found[table] = subject.is_in(view.key) if view.key == subject.field else by_id([view.contract.name])
+        found[table] = subject.is_in(view.key) if view in subject.own_views else by_id([view.contract.name])
     scored = f'{by_key} OR ("view" IN ({all_}) AND {by_id(events)})'
     for table in (*(f"scores.{model}" for model in subject.project.model_declarations), "ops.alerts"):
         found[table] = scored
@@ -135,7 +187,7 @@ def conditions(subject: Subject, ids: pa.Table, folder: Path) -> dict[str, str]:
     in_record = _in_json('"record"', subject)
     found["ops.quarantine"] = f'"table" IN ({_texts(tables)}) AND ({in_record} OR {by_id(events)})'
     for contract in subject.contracts:
-        found[f"events.{contract.table}"] = subject.is_in(subject.field)
+        found[f"events.{contract.table}"] = subject.names(contract.name)
     return found
 
 

@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -137,6 +138,37 @@ def test_a_subject_goes_out_of_everything_and_nothing_else_does(project: Project
     assert gone is None
     assert stays is not None
     assert answer(run("forget", "s7", "--output", "json"))["rows"] == 0
+
+
+def test_it_goes_out_of_events_that_are_made_of_its_own(project: Project) -> None:
+    login = "name: login\nversion: 1\nkey: subscriber_id\ntime: started_at\n"
+    fields = "fields: {subscriber_id: {type: string}, started_at: {type: timestamp}}\n"
+    (project.folder / "events/login.yaml").write_text(login + fields)
+    merge = "name: activity\nversion: 1\nkey: subscriber_id\nmerge: [call, login]\n"
+    (project.folder / "events/activity.yaml").write_text(merge)
+    view = VIEW.replace("name: subscriber", "name: active").replace("source: call", "source: activity")
+    (project.folder / "features/active.yaml").write_text(view)
+    project = open_project(project.folder)
+    made = [
+        {"event": event, "subscriber_id": key, "started_at": "2025-01-01T00:00:00Z", "device": "d", "duration_s": 1.0}
+        for event in ("call", "login")
+        for key in ("s7", "s8")
+    ]
+    records = [
+        StoredRecord("events.activity", 0, at, START_MS, str(one["subscriber_id"]).encode(), orjson.dumps(one), ())
+        for at, one in enumerate(made)
+    ]
+    store(project, "events.activity", records)
+    ids = [id_ for (id_,) in project.lake.sql("select event_id from events.activity order by _offset").rows]
+    rows = [feature_fields(at, event_id=id_, subscriber_id=made[at]["subscriber_id"]) for at, id_ in enumerate(ids)]
+    store(project, "features.active", [json_record("f", at, row) for at, row in enumerate(rows)])
+    now = datetime.now(UTC)
+    # Of a merge, the records of this event alone, and the rows that they made.
+    of_calls = forget(project, "s7", ["call"], now=now).tables
+    assert (of_calls["events.activity"], of_calls["features.active"]) == (1, 1)
+    of_all = forget(open_project(project.folder), "s7", now=now).tables
+    assert of_all == {"events.activity": 1, "features.active": 1}
+    assert counted(project, "events.activity", "subscriber_id = 's8'") == 2
 
 
 def test_the_audit_names_a_digest_and_not_the_key(project: Project, run: Run) -> None:
