@@ -181,7 +181,7 @@ def _backfill(
     for name, done in report.views.items():
         added = f"{done.rows} rows, {done.ledger_entries} ledger entries"
         say(f"{name}: {added}, {done.seeds} events to go on from")
-    state.write_seam(past.offsets, past.newest_ms)
+    state.write_seam(past.offsets, past.newest_ms, past.begin)
     return report
 
 

@@ -31,7 +31,7 @@ _SAME_PLACE = 's."source_partition" = r."source_partition" AND s."source_offset"
 
 def ends_sql(view: View) -> str:
     """Return, per partition, where the lake's events begin and end, and how far rows and ledgers go (-1: nowhere)."""
-    time = f"epoch_ms({quoted(view.contract.time)})"
+    time = f"epoch_ms({quoted(view.contract.progress)})"
     parts = {
         "events": 'SELECT "_partition", min("_offset") AS first_event, max("_offset") AS last_event,'
         f" max({time}) - {view.lateness_ms} AS settled_ms FROM {events_of(view)}",

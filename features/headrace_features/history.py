@@ -7,7 +7,7 @@ the events up to a seam, and the job gives what comes behind it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -50,21 +50,28 @@ class Filled:
 class Past:
     """The events that the job of some views has read before: up to a seam in each partition; what comes is its own.
 
-    Refused records count, too: they were noted, and nobody else notes those behind.
+    Refused records count, too: they were noted, and nobody else notes those behind. Labels without their event do not:
+    it is not the job that has noted them.
 
     Attributes:
         offsets: Partition → first offset that nobody has read.
-        newest_ms: Newest event time before, in milliseconds since 1970; -1 without one.
+        newest_ms: How far time has come with them, in milliseconds since 1970; -1 without one.
+        later: Condition of those among them that may be known only later: labels that wait. Empty: there are none.
+        begin: Partition → offset of the first of these.
     """
 
     offsets: dict[int, int]
     newest_ms: int
+    later: str = ""
+    begin: dict[int, int] = field(default_factory=dict)
 
     @property
     def contains(self) -> str:
         """Condition of its events."""
         cases = " ".join(f'WHEN {partition} THEN "_offset" < {offset}' for partition, offset in self.offsets.items())
-        return f'CASE "_partition" {cases} ELSE FALSE END' if cases else "FALSE"
+        if not cases:
+            return "FALSE"
+        return f'CASE "_partition" {cases} ELSE FALSE END' + (f" AND NOT ({self.later})" if self.later else "")
 
 
 def past_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic: str) -> Past:
@@ -79,7 +86,7 @@ def past_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic:
     read = {
         **{rows_of(view): ("source_partition", "source_offset", "TRUE") for view in views},
         **{f"raw.ops_{ledger}": ("partition", "offset", f'"view" IN ({names})') for ledger in LEDGERS},
-        "raw.ops_dead_letters": ("partition", "offset", f'"topic" = {text(topic)}'),
+        "raw.ops_dead_letters": ("partition", "offset", f'"topic" = {text(topic)} AND "reason" <> {text("unmatched")}'),
         # Imported events stand before the first of the topic: they are past, whoever has read the topic or not.
         events_of(views[0]): ("_partition", "_offset", '"_offset" < 0'),
     }
@@ -105,10 +112,16 @@ def past_before(connection: duckdb.DuckDBPyConnection, view: View, offsets: dict
         offsets: Partition → first offset that does not belong to it; nothing of other partitions does.
     """
     past = Past(offsets, -1)
-    time = quoted(view.contract.time)
-    newest = f"SELECT max(epoch_ms({time})) FROM {events_of(view)} WHERE {past.contains}"
+    contract = view.contract
+    newest = f"SELECT max(epoch_ms({quoted(contract.progress)})) FROM {events_of(view)} WHERE {past.contains}"
     (newest_ms,) = connection.execute(newest).fetchall()[0]
-    return replace(past, newest_ms=-1 if newest_ms is None else newest_ms)
+    past = replace(past, newest_ms=-1 if newest_ms is None else newest_ms)
+    if contract.progress == contract.time:
+        return past
+    later = f"epoch_ms({quoted(contract.time)}) > {past.newest_ms}"
+    waiting = f'SELECT "_partition", min("_offset") FROM {events_of(view)} WHERE {past.contains} AND {later}'
+    begin = dict(connection.execute(f"{waiting} GROUP BY ALL ORDER BY 1").fetchall())
+    return replace(past, later=later, begin=begin)
 
 
 def seed_past(

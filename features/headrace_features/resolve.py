@@ -122,6 +122,13 @@ def _source(declaration: ViewDeclaration, contracts: Mapping[str, Contract]) -> 
             f"source: {closest(declaration.source, contracts) or next(iter(contracts), 'call')}",
             ("source",),
         )
+    if contract.progress != contract.time and declaration.order != "event_time":
+        raise DeclarationProblem(
+            f"'source' is the event {contract.name!r}, which holds labels that come before they may be known",
+            {"order": declaration.order, "expected": "order: event_time, which counts each at its time"},
+            "order: event_time, and lateness: 5s",
+            ("source",),
+        )
     return contract if declaration.key == contract.key else _by_another_key(declaration.key, contract, contracts)
 
 

@@ -20,7 +20,7 @@ from headrace_ingestion.codec import compile_encoder, from_the_future
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.delivery import Delivery
 from headrace_ingestion.durations import duration_ms
-from headrace_ingestion.errors import DeliveryError, EventError, HeadraceError
+from headrace_ingestion.errors import DeliveryError, EventError, HeadraceError, Reason
 from headrace_ingestion.pii import PiiSecret
 from headrace_ingestion.producer import Producer
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 BATCH_LETTERS = 500
 """Letters that are written down, sent and written down together: most that a killed run leaves in doubt."""
+
+UNMATCHED: Reason = "unmatched"
+"""Reason of labels whose event did not come: nothing is wrong with them."""
 
 _CLOCKS_APART = timedelta(minutes=10)
 
@@ -222,7 +225,8 @@ class FixAndReplay:
         rows: list[ReplayRow] = []
         for letter in batch:
             fields, why = self._mended(letter)
-            if letter.sent_id in there:
+            # A label without its event is in the lake all the same: sending it again is what it waits for.
+            if letter.sent_id in there and letter.reason != UNMATCHED:
                 rows.append(self._row(letter, "already_there"))
                 self._answer(letter, "already_there", None, fields)
             elif fields is None or why is not None:
@@ -290,7 +294,9 @@ class FixAndReplay:
         """Find out what became of letters that an earlier run was sending when it ended."""
         from headrace_lake.replays import record_replays
 
-        in_doubt = [letter for letter in letters if letter.place in ledger.begun and letter.place not in ledger.done]
+        # A label without its event stands on the topic anyway: one that is sent twice counts once within `dedup`.
+        doubtful = [letter for letter in letters if letter.reason != UNMATCHED]
+        in_doubt = [letter for letter in doubtful if letter.place in ledger.begun and letter.place not in ledger.done]
         if not in_doubt:
             return
         since = min(ledger.begun[letter.place] for letter in in_doubt) - _CLOCKS_APART

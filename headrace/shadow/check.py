@@ -104,7 +104,7 @@ def seed(project: Project, namespace: Namespace, span: Span, spill: str, say: Ca
             if past.newest_ms >= 0:
                 say(f"computing what {view.name} holds before the range")
                 seeds += seed_past(lake, view, past, state.seed / view.name)
-    state.write_seam(span.begins, past.newest_ms)
+    state.write_seam(span.begins, past.newest_ms, past.begin)
     return seeds
 
 

@@ -71,7 +71,7 @@ def fill_by_flink(
             say(f"{span.offsets / seconds:,.0f} events/s")
             for view in plan.views:
                 with open_lake() as lake:
-                    _store_lacking(project, namespace, view, lake, stores(view), done[view.name])
+                    _store_lacking(project, namespace, view, lake, stores(view), done[view.name], past)
     for view in plan.views:
         # The ledgers of the run decide, too, which events count.
         with open_lake() as lake:
@@ -94,7 +94,7 @@ def _before_the_topic(
             now_ms = time.time_ns() // 1_000_000
             is_there = front.newest_ms >= 0
             done[view.name] = fill(lake, view, front, folder, stores(view), now_ms=now_ms) if is_there else Filled()
-    seed.write_seam(span.begins, front.newest_ms)
+    seed.write_seam(span.begins, front.newest_ms, front.begin)
     return done
 
 
@@ -105,6 +105,7 @@ def _store_lacking(
     lake: duckdb.DuckDBPyConnection,
     store: Store,
     done: Filled,
+    past: Past,
 ) -> None:
     partitions, prefix = namespace.partitions(project), namespace.prefix
     make_ledgers(lake, view)
@@ -116,7 +117,7 @@ def _store_lacking(
     }
     for place, spec in places.items():
         for piece in rows_by_now(project.connection(), spec, partitions[spec.topic]):
-            lacking = lacking_of(lake, view, place, piece)
+            lacking = lacking_of(lake, view, place, piece, past)
             if not lacking.num_rows:
                 continue
             store(place, lacking)
@@ -126,7 +127,7 @@ def _store_lacking(
                 done.ledger_entries += lacking.num_rows
 
 
-def lacking_of(lake: duckdb.DuckDBPyConnection, view: View, place: Place, piece: pa.Table) -> pa.Table:
+def lacking_of(lake: duckdb.DuckDBPyConnection, view: View, place: Place, piece: pa.Table, past: Past) -> pa.Table:
     """Return the rows of a piece of a run that the lake lacks, as if they came from no topic.
 
     Args:
@@ -134,6 +135,7 @@ def lacking_of(lake: duckdb.DuckDBPyConnection, view: View, place: Place, piece:
         view: The view.
         place: `features`, or a ledger.
         piece: Rows of its table.
+        past: Whose rows these are: a run that ends gives those of labels that still wait, too.
     """
     if place == "features":
         there = "SELECT NULL, NULL WHERE FALSE"
@@ -146,10 +148,11 @@ def lacking_of(lake: duckdb.DuckDBPyConnection, view: View, place: Place, piece:
         # One ledger holds the entries of all views of the run.
         condition, at = f'"view" = {text(view.name)}', ("partition", "offset")
     here = ", ".join(f"piece.{quoted(name)}" for name in at)
+    is_known = f'epoch_ms("event_time") <= {past.newest_ms}' if past.later else "TRUE"
     lake.register("piece", piece)
     try:
         return lake.sql(f"""
 SELECT * REPLACE (NULL::INTEGER AS _partition, NULL::BIGINT AS _offset) FROM piece
-WHERE {condition} AND NOT EXISTS (SELECT 1 FROM ({there}) AS t(p, o) WHERE (p, o) = ({here}))""").to_arrow_table()
+WHERE {condition} AND {is_known} AND NOT EXISTS (SELECT 1 FROM ({there}) AS t(p, o) WHERE (p, o) = ({here}))""").to_arrow_table()
     finally:
         lake.unregister("piece")

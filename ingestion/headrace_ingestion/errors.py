@@ -36,6 +36,7 @@ Reason = Literal[
     "wrong_key",
     "wrong_event_id",
     "from_the_future",
+    "unmatched",
 ]
 """Why a record is refused; the `reason` of a dead letter."""
 

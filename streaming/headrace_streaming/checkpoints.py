@@ -45,15 +45,17 @@ class StateFolder:
         """What a backfill has left for a start without state: `seam.json`, and a folder a view."""
         return self.path / "seed"
 
-    def write_seam(self, offsets: Mapping[int, int], newest_ms: int) -> None:
+    def write_seam(self, offsets: Mapping[int, int], newest_ms: int, begin: Mapping[int, int] | None = None) -> None:
         """Say, at once and for good, that the folders of `seed` are complete.
 
         Args:
-            offsets: Partition → first offset that the job reads.
-            newest_ms: Newest event time before, in milliseconds since 1970.
+            offsets: Partition → first offset behind what was counted.
+            newest_ms: How far time had come there, in milliseconds since 1970.
+            begin: Partition → first offset that the job reads, where it is an earlier one.
         """
         unfinished = self.seed / ".seam.json"
-        unfinished.write_text(json.dumps({"offsets": dict(offsets), "newest_ms": newest_ms}))
+        seam = {"offsets": dict(offsets), "newest_ms": newest_ms, "begin": dict(begin or {})}
+        unfinished.write_text(json.dumps(seam))
         unfinished.replace(self.seed / _SEAM)
 
     def seam(self, base_uri: str) -> Seam | None:
@@ -66,8 +68,11 @@ class StateFolder:
         if not file.is_file():
             return None
         found = json.loads(file.read_text())
-        offsets = {int(partition): offset for partition, offset in found["offsets"].items()}
-        return Seam(offsets, found["newest_ms"], f"{base_uri}/{self.seed.name}")
+        offsets, begin = (
+            {int(partition): offset for partition, offset in found.get(name, {}).items()}
+            for name in ("offsets", "begin")
+        )
+        return Seam(offsets, found["newest_ms"], f"{base_uri}/{self.seed.name}", begin)
 
     def newest(self) -> Path | None:
         """Return the newest complete checkpoint or savepoint, or None when there is none.

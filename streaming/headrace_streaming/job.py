@@ -197,7 +197,7 @@ def execute(environment: StreamTableEnvironment, steps: Sequence[Step]) -> Table
                 reading = (*bounds, step.idle_ms, json.dumps(dict(step.offsets)), step.uid)
                 source.add(tables, step.topic, step.target, step.contract, client, *reading)
             case OrderStep():
-                waiting = (step.lateness_ms, step.quiet_ms, step.after_ms, step.uid)
+                waiting = (step.lateness_ms, step.quiet_ms, step.after_ms, json.dumps(dict(step.counted)), step.uid)
                 kernel.order(tables, step.source, step.target, step.key_type, *waiting)
             case KernelStep():
                 kernel.add(tables, step.source, step.target, step.spec, step.seed, step.uid)

@@ -48,6 +48,10 @@ class Turned:
     refused: int = 0
 
 
+class StoppedTurn(Exception):  # noqa: N818  (no error: the process is to stop)
+    """A turn was given up because the process is to stop; nothing of it counts."""
+
+
 Turn = Callable[[Sequence[Record]], Turned]
 """Turns records of one partition into what is to be written; all of it, or nothing, counts."""
 

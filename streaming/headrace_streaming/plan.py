@@ -59,14 +59,16 @@ class Seam:
     """Where a job without state goes on from: behind the events that a backfill has given their rows.
 
     Attributes:
-        offsets: Partition → first offset that the job reads.
-        newest_ms: Newest event time before, in milliseconds since 1970.
+        offsets: Partition → first offset behind them.
+        newest_ms: How far time had come with them, in milliseconds since 1970.
         folder: URI of the folder with one folder a view of what its kernel needs to go on.
+        begin: Partition → first offset that the job reads, where events before the seam may be known only after it.
     """
 
     offsets: Mapping[int, int]
     newest_ms: int
     folder: str
+    begin: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class OrderStep:
         quiet_ms: After what silence all that is held goes on.
         uid: Name of its state.
         after_ms: Without state: events up to this instant have gone on before.
+        counted: Without state: partition → offset before which such events are read once more, to be passed over.
     """
 
     source: str
@@ -129,6 +132,7 @@ class OrderStep:
     quiet_ms: int
     uid: str
     after_ms: int = -1
+    counted: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -202,7 +206,8 @@ class JobPlan:
         read = (_source(self, kafka, seam), _sink(self, kafka), self.inputs)
         if seam is None:
             return (*self.functions, *read, *self.orders, *self.kernels, self.insert)
-        orders = (replace(order, after_ms=seam.newest_ms) for order in self.orders)
+        counted = seam.offsets if seam.begin else {}
+        orders = (replace(order, after_ms=seam.newest_ms, counted=counted) for order in self.orders)
         seeds = (f"{seam.folder}/{view.name}" for view in self.views)
         kernels = (replace(kernel, seed=seed) for kernel, seed in zip(self.kernels, seeds, strict=True))
         return (*self.functions, *read, *orders, *kernels, self.insert)
@@ -263,6 +268,8 @@ def _inputs(view: View, inputs: Sequence[Input]) -> str:
     ]
     for index, entry in enumerate(inputs):
         columns.append(f"{entry.derived.sql['flink'] if entry.derived else f'`_f_{entry.name}`'} AS `_input_{index}`")
+    if view.contract.progress != view.contract.time:
+        columns.append(f"`_f_{view.contract.progress}` AS `_progress_ms`")
     return f"CREATE TEMPORARY VIEW {_INPUTS} AS\nSELECT\n  {_lines(columns)}\nFROM {_EVENTS}"
 
 
@@ -314,7 +321,7 @@ def _source(plan: JobPlan, kafka: KafkaTables, seam: Seam | None) -> SourceStep:
     }
     topic = plan.topics.of_event(view.contract)
     idle_ms = max((order.quiet_ms for order in plan.orders), default=0)
-    offsets = seam.offsets if seam else {}
+    offsets = {**seam.offsets, **seam.begin} if seam else {}
     uid = f"events-{view.contract.stream}"
     return SourceStep(topic, _EVENTS, _contract(view), client, kafka.bounded, idle_ms, offsets, uid, kafka.ends)
 

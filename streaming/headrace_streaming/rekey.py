@@ -27,7 +27,7 @@ from kafka.errors import (
     ProducerFencedError,
 )
 
-from headrace_streaming.outgoing import Outgoing, Turn
+from headrace_streaming.outgoing import Outgoing, StoppedTurn, Turn
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,8 @@ class Rekeyer:
                 self._connection, self._name, self._turns, client_id="headrace-rekey", committed_only=True
             )
             try:
-                self._copy(producer, consumer, stop, on_ready)
+                with suppress(StoppedTurn):
+                    self._copy(producer, consumer, stop, on_ready)
             finally:
                 consumer.close()
         finally:

@@ -10,13 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 from headrace_ingestion.headers import EVENT_ID
 from headrace_ingestion.records import StoredRecord
+from headrace_lake.commit import append_rows
 from headrace_lake.dead_letters import store_dead_letters
 from headrace_lake.decode import RefusedRecord
 from headrace_lake.replays import ReplayRow, record_replays, replays_of
+from headrace_lake.schemas import arrow_schema
+from headrace_lake.tables import events_table
 
 import headrace
 from headrace.cli.root import root
@@ -126,6 +130,16 @@ def test_of_letters_with_one_event_id_one_is_sent(live: Project) -> None:
     letters(live, reading(-1), reading(-2), ids=("same", "same"))
     assert replayed(live, "--sql", "abs(value) AS value")["counts"] == {"sent": 1, "already_there": 1}
     assert sent(live) == [("same", 1)]
+
+
+def test_a_label_without_its_event_is_sent_again_though_the_lake_has_it(live: Project) -> None:
+    spec = events_table(live.contracts["reading"])
+    there = {"event_id": "a", "series": "s", "value": 1.0, "_partition": 0, "_offset": 0}
+    append_rows(live.folders.lake, spec, pa.Table.from_pylist([there], schema=arrow_schema(spec)), "test")
+    letters(live, reading(1), reading(2), reason="unmatched", ids=("a",))
+    assert replayed(live)["counts"] == {"sent": 2}
+    assert replayed(live)["done_before"] == 2
+    assert [value for _, value in sent(live)] == [1, 2]
 
 
 def test_a_letter_that_was_being_sent_when_a_run_ended_is_looked_for_on_the_topic(live: Project) -> None:

@@ -21,13 +21,22 @@ LEAST_VALUES = 11
 
 @dataclass(frozen=True)
 class Event:
-    """An accepted event: `fields` holds the contract's fields but for key and time."""
+    """An accepted event: `fields` holds the contract's fields but for key and time.
+
+    A label that may be known only later than it came was told before its time.
+    """
 
     key: str
     event_id: str
     offset: int
     time_ms: int
     fields: Mapping[str, Value]
+    told_ms: int | None = None
+
+    @property
+    def progress_ms(self) -> int:
+        """How far time has come with it."""
+        return self.time_ms if self.told_ms is None else self.told_ms
 
 
 @dataclass(frozen=True)
@@ -101,9 +110,10 @@ def reference_rows(rules: Rules, events: Sequence[Event]) -> list[Row]:
 def passed_by(events: Sequence[Event], lateness_ms: int, seam: int = 0) -> dict[int, int]:
     """Return offset → watermark of those that are late (rule 4, one partition): time ≤ the newest before − lateness.
 
-    Behind a seam, all that lies before its newest event has gone on.
+    Behind a seam, all that lies before its newest event has gone on. For the watermark, labels count when they were
+    told.
     """
-    history = [event.time_ms for event in events if event.offset < seam]
+    history = [event.progress_ms for event in events if event.offset < seam]
     given_on = max(history) if history else None
     newest: int | None = None
     found = {}
@@ -112,7 +122,7 @@ def passed_by(events: Sequence[Event], lateness_ms: int, seam: int = 0) -> dict[
         passed += [] if given_on is None else [given_on + lateness_ms]
         if passed and event.time_ms <= max(passed) - lateness_ms:
             found[event.offset] = max(passed)
-        newest = event.time_ms if newest is None else max(newest, event.time_ms)
+        newest = event.progress_ms if newest is None else max(newest, event.progress_ms)
     return found
 
 

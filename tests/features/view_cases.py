@@ -327,6 +327,18 @@ def make_events(seed: int, count: int, keys: int, *, is_steady: bool = False) ->
     return events
 
 
+def with_labels(events: Sequence[Event], seed: int) -> list[Event]:
+    """Return the events, some of them labels that may be known only after a delay."""
+    random = Random(seed)
+    delays_ms = (0, 1, 400, 1000, 2999, 20_000)
+    return [
+        replace(event, time_ms=event.time_ms + random.choice(delays_ms), told_ms=event.time_ms)
+        if random.random() < 0.2
+        else event
+        for event in events
+    ]
+
+
 def joined(lists: Iterable[list[Event]]) -> list[Event]:
     """Return lists of events after one another, in time too, as one; keys and ids of different lists differ."""
     events: list[Event] = []
@@ -334,8 +346,9 @@ def joined(lists: Iterable[list[Event]]) -> list[Event]:
         later_ms = max((event.time_ms for event in events), default=_LONG_AGO_MS) - START_MS
         for event in one:
             key, event_id = f"{number}-{event.key}", f"{number}-{event.event_id}"
-            time_ms = event.time_ms + later_ms
-            events.append(replace(event, key=key, event_id=event_id, offset=len(events), time_ms=time_ms))
+            told_ms = None if event.told_ms is None else event.told_ms + later_ms
+            moved = replace(event, offset=len(events), time_ms=event.time_ms + later_ms, told_ms=told_ms)
+            events.append(replace(moved, key=key, event_id=event_id))
     return events
 
 

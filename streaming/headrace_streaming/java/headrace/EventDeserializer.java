@@ -33,6 +33,14 @@ final class EventDeserializer implements KafkaRecordDeserializationSchema<RowDat
     private transient DeadLetter letter;
     private transient EventSpec spec;
 
+    /** Returns the column of a row that says how far time has come. */
+    static int progress(EventSpec spec) {
+        if (spec.progress == null) return EVENT_TIME;
+        int column = LEAD;
+        while (!spec.fields[spec.carried[column - LEAD]].name.equals(spec.progress)) column++;
+        return column;
+    }
+
     /** @param specification The contract, as {@link EventSpec} reads it. */
     EventDeserializer(String specification) {
         this.specification = specification;

@@ -27,6 +27,8 @@ final class EventSpec {
     /** Positions of the fields that features may read; the others are checked and go no further. */
     final int[] carried;
     final Map<String, Integer> positions = new HashMap<>();
+    /** Name of the field that says how far time has come, where it is not the event's time; else null. */
+    final String progress;
 
     /** One field of the contract; {@code texts} are details that the plan has printed, since no two languages print numbers alike. */
     static final class Field {
@@ -127,6 +129,7 @@ final class EventSpec {
         carried = IntStream.range(0, fields.length).filter(i -> fields[i].isCarried()).toArray();
         key = positions.get(root.get("key").asText());
         time = positions.get(root.get("time").asText());
+        progress = root.has("progress") ? root.get("progress").asText() : null;
     }
 
     static EventSpec parse(String text) {

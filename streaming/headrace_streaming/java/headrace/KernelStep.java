@@ -31,6 +31,7 @@ public final class KernelStep {
      * Makes {@code to} of the view {@code from}: the events of each key in the order of their times. Only kernels read it.
      *
      * @param afterMs For a start without state: all events up to this instant have gone on before.
+     * @param counted For a start without state, as a JSON object: partition → offset before which those events were counted.
      * @param uid Name of the operator's state.
      */
     public void order(
@@ -41,16 +42,18 @@ public final class KernelStep {
             long latenessMs,
             long quietMs,
             long afterMs,
+            String counted,
             String uid) {
         DataStream<RowData> events = stream(tables, from);
         RowType type = (RowType) input(tables.from(from).getResolvedSchema()).getLogicalType();
         List<RowType.RowField> fields = new ArrayList<>(type.getFields());
         fields.add(new RowType.RowField("_watermark_ms", new BigIntType()));
+        Seen seen = new Seen(type.getFieldIndex("_progress_ms"), afterMs, counted);
         DataStream<RowData> rows = keyed(events, keyType)
                 .transform(
                         "order " + to,
                         InternalTypeInfo.of(new RowType(fields)),
-                        new OrderOperator(InternalTypeInfo.of(type).toSerializer(), latenessMs, quietMs, afterMs))
+                        new OrderOperator(InternalTypeInfo.of(type).toSerializer(), latenessMs, quietMs, seen))
                 .uid(uid);
         // Where an event goes on from is where its key belongs: it need not be sent again.
         ordered.put(to, DataStreamUtils.reinterpretAsKeyedStream(rows, new KeySelector(keyType), keyInfo(keyType)));

@@ -10,6 +10,7 @@ import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
 import org.apache.flink.api.common.typeutils.base.ListSerializer;
 import org.apache.flink.api.common.typeutils.base.LongSerializer;
+import org.apache.flink.api.common.typeutils.base.StringSerializer;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.runtime.state.VoidNamespace;
@@ -32,7 +33,8 @@ import org.apache.flink.table.data.utils.JoinedRowData;
  * goes on at once, and a column behind those of the input names the watermark that had passed; null in order.
  *
  * <p>Nothing moves a watermark but events. So that the last ones of a quiet topic are not held for ever, all that is held goes on
- * when neither an event nor a watermark has come for {@code quiet}; what comes later and lies before it is late.
+ * when neither an event nor a watermark has come for {@code quiet}; what comes later and lies before it is late. An event that may be
+ * known only later than it came (a label) is none of the last ones: it waits until time has come to it.
  */
 public final class OrderOperator extends AbstractStreamOperator<RowData>
         implements OneInputStreamOperator<RowData, RowData>, Triggerable<Object, VoidNamespace> {
@@ -43,11 +45,17 @@ public final class OrderOperator extends AbstractStreamOperator<RowData>
     private final TypeSerializer<RowData> serializer;
     private final long latenessMs;
     private final long quietMs;
-    private final long afterMs;
+    private final Seen begun;
 
     private transient MapState<Long, List<RowData>> held;
     private transient InternalTimerService<VoidNamespace> timers;
     private transient ListState<Long> frontiers;
+    private transient ListState<Long> progresses;
+    private transient ListState<String> seams;
+    private transient Seen seen;
+    /** How far time has come with the newest event. */
+    private transient long newest;
+
     /** All events at or before this instant have gone on: another one is late. */
     private transient long frontier;
 
@@ -59,23 +67,33 @@ public final class OrderOperator extends AbstractStreamOperator<RowData>
     private transient GenericRowData tail;
     private transient StreamRecord<RowData> record;
 
-    /** @param afterMs For a start without state: all events up to this instant have gone on before. */
-    OrderOperator(TypeSerializer<RowData> serializer, long latenessMs, long quietMs, long afterMs) {
+    /** @param begun What a start without state begins with. */
+    OrderOperator(TypeSerializer<RowData> serializer, long latenessMs, long quietMs, Seen begun) {
         this.serializer = serializer;
         this.latenessMs = latenessMs;
         this.quietMs = quietMs;
-        this.afterMs = afterMs;
+        this.begun = begun;
     }
 
     @Override
     public void initializeState(StateInitializationContext context) throws Exception {
         super.initializeState(context);
         // Watermarks begin anew after a restart; how far each copy had come is told to all, as keys may have moved between them.
-        frontiers = context.getOperatorStateStore()
-                .getUnionListState(new ListStateDescriptor<>("frontier", LongSerializer.INSTANCE));
-        frontier = context.isRestored() ? Long.MIN_VALUE : afterMs;
+        frontiers = union(context, "frontier", LongSerializer.INSTANCE);
+        progresses = union(context, "progress", LongSerializer.INSTANCE);
+        seams = union(context, "seam", StringSerializer.INSTANCE);
+        frontier = context.isRestored() ? Long.MIN_VALUE : begun.afterMs;
         for (long one : frontiers.get()) frontier = Math.max(frontier, one);
+        newest = context.isRestored() ? Long.MIN_VALUE : begun.afterMs;
+        for (long one : progresses.get()) newest = Math.max(newest, one);
+        seen = begun;
+        for (String one : seams.get()) seen = begun.restored(one);
         isRestored = context.isRestored();
+    }
+
+    private static <T> ListState<T> union(StateInitializationContext context, String name, TypeSerializer<T> serializer)
+            throws Exception {
+        return context.getOperatorStateStore().getUnionListState(new ListStateDescriptor<>(name, serializer));
     }
 
     @Override
@@ -95,11 +113,15 @@ public final class OrderOperator extends AbstractStreamOperator<RowData>
     public void processElement(StreamRecord<RowData> element) throws Exception {
         isActive = true;
         RowData row = element.getValue();
+        boolean isBefore = seen.isBefore(row);
         if (!row.isNullAt(Kernel.IN_LETTER)) {
+            if (isBefore) return;
             give(row, null);
             return;
         }
         long time = row.getLong(Kernel.IN_EVENT_TIME);
+        if (isBefore && time <= seen.afterMs) return;
+        newest = Math.max(newest, seen.progress(row));
         if (time <= frontier) {
             give(row, frontier + latenessMs);
             return;
@@ -146,7 +168,7 @@ public final class OrderOperator extends AbstractStreamOperator<RowData>
     private void look(long now) throws Exception {
         hasBegun |= isActive || !isRestored || now - startedMs >= LEAST_AFTER_RESTART_MS;
         // The timers alone are told: downstream and in truth the watermark stands where it stood.
-        if (!isActive && hasBegun) timeServiceManager.advanceWatermark(new Watermark(Long.MAX_VALUE));
+        if (!isActive && hasBegun && newest >= 0) timeServiceManager.advanceWatermark(new Watermark(newest + latenessMs));
         isActive = false;
         lookAgain();
     }
@@ -155,5 +177,7 @@ public final class OrderOperator extends AbstractStreamOperator<RowData>
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
         frontiers.update(Collections.singletonList(frontier));
+        progresses.update(Collections.singletonList(newest));
+        seams.update(Collections.singletonList(seen.text()));
     }
 }

@@ -59,7 +59,7 @@ public final class SourceStep {
         if (bounded) source.setBounded(last.isEmpty() ? OffsetsInitializer.latest() : new Ending(last));
         StreamExecutionEnvironment environment = ((AbstractStreamTableEnvironmentImpl) tables).execEnv();
         DataStream<RowData> rows =
-                environment.fromSource(source.build(), watermarks(idleMs), "events " + topic).uid(uid);
+                environment.fromSource(source.build(), watermarks(idleMs, EventSpec.parse(contract)), "events " + topic).uid(uid);
         if (idleMs == 0) tables.createTemporaryView(to, rows);
         else tables.createTemporaryView(to, rows, WITH_WATERMARKS);
     }
@@ -73,8 +73,9 @@ public final class SourceStep {
         return found;
     }
 
-    private static WatermarkStrategy<RowData> watermarks(long idleMs) {
+    private static WatermarkStrategy<RowData> watermarks(long idleMs, EventSpec spec) {
         if (idleMs == 0) return WatermarkStrategy.noWatermarks();
-        return WatermarkStrategy.<RowData>forGenerator(context -> new PartitionTime()).withIdleness(Duration.ofMillis(idleMs));
+        int progress = EventDeserializer.progress(spec);
+        return WatermarkStrategy.<RowData>forGenerator(context -> new PartitionTime(progress)).withIdleness(Duration.ofMillis(idleMs));
     }
 }
