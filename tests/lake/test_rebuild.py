@@ -1,0 +1,164 @@
+"""`headrace lake rebuild`: what a topic says, proven equal, in the place of what the table says."""
+
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from deltalake import DeltaTable
+from headrace_lake.commit import append_rows
+from headrace_lake.forgotten import record_forgotten
+from headrace_lake.rebuild import swapping
+from headrace_lake.tables import TableSpec
+from headrace_lake.upkeep.deletions import Deletion
+from headrace_lake.upkeep.files import stored_files
+from headrace_lake.upkeep.rewrite import Engine
+from lake_project import EVENT
+from lake_records import call_record, rows_written, running_writer, send, until
+
+import headrace
+from headrace.cli.root import root
+from headrace.project import Project
+from headrace.rebuild import RebuildError, rebuild
+from headrace.tables import lake_path, project_tables
+
+ROWS = 60
+
+
+@pytest.fixture
+def project(broker: Any, tmp_path: Path) -> Project:
+    """A project whose topic of two partitions and whose table hold 60 calls, of 50 subscribers."""
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "call.yaml").write_text(EVENT)
+    (tmp_path / "headrace.yaml").write_text("name: trial\n")
+    prefix = f"t{uuid.uuid4().hex[:8]}."
+    flags = {"kafka.bootstrap_servers": broker.bootstrap_servers, "kafka.topic_prefix": prefix}
+    project = headrace.open(tmp_path, flags=flags)
+    broker.create_topic(spec_of(project).topic, 2)
+    send(broker.connection, spec_of(project).topic, [call_record(number) for number in range(ROWS)], partitions=2)
+    with running_writer(broker.connection, lake_path(project), [spec_of(project)]) as writer:
+        until(lambda: rows_written(writer, "events.call") == ROWS)
+    return project
+
+
+def spec_of(project: Project) -> TableSpec:
+    """The table of calls."""
+    return next(one for one in project_tables(project) if one.full_name == "events.call")
+
+
+def run(project: Project, *arguments: str) -> Any:
+    """Run `headrace lake rebuild` on the project."""
+    kafka = project.settings.kafka
+    flags = ["--set", f"kafka.bootstrap_servers={kafka.bootstrap_servers}"]
+    flags += ["--set", f"kafka.topic_prefix={kafka.topic_prefix}", "--project", str(project.folder)]
+    return CliRunner().invoke(root, ["lake", "rebuild", *arguments, *flags])
+
+
+def rows(project: Project) -> list[tuple[Any, ...]]:
+    """All rows of the table."""
+    lake = headrace.open(project.folder).lake
+    return lake.sql("select * from raw.events_call order by _partition, _offset").rows
+
+
+def delete(project: Project, condition: str) -> int:
+    """Damage the table."""
+    table = swapping.kept_table(lake_path(project), spec_of(project))
+    files = lambda handle: stored_files(handle, "started_at")  # noqa: E731
+    return Deletion(table, condition, files, "delete", "test", Engine()).run()
+
+
+def handle(project: Project) -> DeltaTable:
+    """The table."""
+    return DeltaTable(lake_path(project) / "events" / "call")
+
+
+def test_a_table_is_read_anew_proven_equal_and_swapped_and_its_writer_goes_on(broker: Any, project: Project) -> None:
+    before, files = rows(project), handle(project).file_uris()
+    answer = run(project, "--output", "json")
+    assert answer.exit_code == 0, answer.stderr
+    (one,) = json.loads(answer.stdout)
+    assert (one["rows"], one["rows_anew"], one["equal"], one["swapped"]) == (ROWS, ROWS, True, True)
+    assert one["content"] == one["content_anew"]
+    assert rows(project) == before
+    assert not set(files) & set(handle(project).file_uris())
+    assert not lake_path(project).with_name("lake.rebuild").exists()
+    send(broker.connection, spec_of(project).topic, [call_record(ROWS), call_record(ROWS + 1)], partitions=2)
+    with running_writer(broker.connection, lake_path(project), [spec_of(project)]) as writer:
+        until(lambda: rows_written(writer, "events.call") == 2)
+    assert len(rows(project)) == ROWS + 2
+
+
+def test_rows_that_the_table_lacks_come_back_when_that_is_wanted(project: Project) -> None:
+    before = rows(project)
+    assert delete(project, "_offset = 3") == 2
+    refused = run(project)
+    assert refused.stderr.splitlines()[-4:] == [
+        "RebuildError: the topics say otherwise than events.call: nothing was swapped",
+        "  rows that the tables lack:  2 of events.call",
+        "  rows with other values:     0 of events.call",
+        "  try:                        --allow-changes takes what the topics say",
+    ]
+    assert len(rows(project)) == ROWS - 2
+    assert rebuild(project, allow_changes=True)[0].comparison.added == 2
+    assert rows(project) == before
+
+
+def test_what_no_topic_holds_is_taken_over_and_what_it_lost_is_not_dropped_unasked(
+    broker: Any, project: Project
+) -> None:
+    table = headrace.open(project.folder).lake.sql("select * from raw.events_call where _partition = 0").arrow()
+    append_rows(lake_path(project), spec_of(project), _moved(table, -1_000), "import")
+    append_rows(lake_path(project), spec_of(project), _moved(table, 10_000), "lost")
+    refused = run(project)
+    assert "RebuildError: the topics no longer hold all of events.call: nothing was swapped" in refused.stderr
+    assert f"  rows:  {ROWS // 2} of events.call" in refused.stderr
+    (done,) = rebuild(project, allow_loss=True)
+    assert (done.comparison.kept, done.comparison.lost, done.is_swapped) == (ROWS // 2, ROWS // 2, True)
+    assert sum(row[-3] < 0 for row in rows(project)) == ROWS // 2
+    assert len(rows(project)) == ROWS + ROWS // 2
+
+
+def _moved(table: Any, by: int) -> Any:
+    import pyarrow.compute as pc
+
+    place = table.schema.get_field_index("_offset")
+    return table.set_column(place, table.schema.field(place), pc.add(table.column(place), by))
+
+
+def test_what_was_forgotten_does_not_come_back(project: Project) -> None:
+    record_forgotten(lake_path(project), [("events.call", "s7")], "salt", "test", datetime.now(UTC))
+    gone = delete(project, "_key = 's7'")
+    (done,) = rebuild(project)
+    assert (gone, done.comparison.is_equal) == (2, True)
+    assert not [row for row in rows(project) if "s7" in row]
+
+
+def test_a_lost_table_is_made_anew(project: Project) -> None:
+    before = rows(project)
+    (lake_path(project) / "events" / "call").rename(project.folder / "broken")
+    with pytest.raises(RebuildError, match=r"the topic .*duplicates does not exist: nothing was swapped"):
+        rebuild(project, ["events.call", "ops.duplicates"])
+    assert rebuild(project, ["events.call"])[0].is_swapped
+    assert rows(project) == before
+
+
+@pytest.mark.parametrize("step", ["write_merged", "replace_files"])
+def test_a_rebuild_that_ends_anywhere_leaves_the_old_rows_or_the_new(
+    project: Project, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    before, real = rows(project), getattr(swapping, step)
+
+    def ending(*arguments: Any, **options: Any) -> Any:
+        real(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(swapping, step, ending)
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(project)
+    monkeypatch.undo()
+    assert rows(project) == before
+    assert rebuild(project)[0].comparison.is_equal
+    assert rows(project) == before
