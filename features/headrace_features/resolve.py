@@ -134,7 +134,11 @@ def _source(declaration: ViewDeclaration, contracts: Mapping[str, Contract]) -> 
 
 def _by_another_key(key: str, contract: Contract, contracts: Mapping[str, Contract]) -> Contract:
     """Return the event as it stands in its topic by another field."""
-    able = [name for name, field in contract.fields.items() if field.required and field.type in KEY_TYPES]
+    able = [
+        name
+        for name, field in contract.fields.items()
+        if field.required and field.type in KEY_TYPES and field.pii != "mask"
+    ]
     if key not in able:
         what = _why_no_key(key, contract)
         raise DeclarationProblem(
@@ -160,6 +164,8 @@ def _why_no_key(key: str, contract: Contract) -> str:
         return f"the field {key!r}, which the event {contract.name!r} does not have"
     if field.type not in KEY_TYPES:
         return f"the field {key!r} of type {field.type}"
+    if field.pii == "mask":
+        return f"the field {key!r}, which is masked: many would be one"
     return f"the field {key!r}, which the event {contract.name!r} does not require"
 
 

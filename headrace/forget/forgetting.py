@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace_lake.audit import Note, record_audit
-from headrace_lake.delta_table import active_files
+from headrace_lake.delta_table import active_files, stored_schema
 from headrace_lake.forgotten import digest_of, record_forgotten, salt_of
 from headrace_lake.upkeep.deletions import Deletion
 from headrace_lake.upkeep.files import KeptTable, kept_tables, opened, stored_files
@@ -112,7 +112,10 @@ def forget(
     tables = {table.full_name: table for table in kept_tables(lake_path(project), project_tables(project))}
     active = {name: active_files(opened(table)) for name, table in tables.items() if name.startswith("events.")}
     with tempfile.TemporaryDirectory(prefix="headrace-forget-") as folder:
-        wanted = conditions(subject, event_ids(subject, active), Path(folder))
+        wanted = {
+            **of_undeclared(subject, list(tables.values())),
+            **conditions(subject, event_ids(subject, active), Path(folder)),
+        }
         found = [
             _deletion(tables[name], condition, policy.engine) for name, condition in wanted.items() if name in tables
         ]
@@ -126,16 +129,29 @@ def forget(
     report.online = _online(subject, dry_run)
     report.files = {str(path): rows for path, rows in forget_in_files(subject, dry_run=dry_run).items()}
     report.gone_after = now + policy.vacuum_age if report.tables else None
-    report.out_of_reach = out_of_reach(subject, now)
+    report.out_of_reach = out_of_reach(subject, list(tables.values()), now)
     if not dry_run:
         _audit(project, subject, report, who, now)
     return report
 
 
-def out_of_reach(subject: Subject, now: datetime) -> list[OutOfReach]:
+def of_undeclared(subject: Subject, tables: Sequence[KeptTable]) -> dict[str, str]:
+    """Return table → condition for tables that are not declared any more, as far as a column has the key's name."""
+    return {
+        table.full_name: subject.is_in(subject.field)
+        for table in tables
+        if table.schema != "ops" and not table.is_declared and subject.field in stored_schema(opened(table)).names
+    }
+
+
+def out_of_reach(subject: Subject, tables: Sequence[KeptTable], now: datetime) -> list[OutOfReach]:
     """Return what may still hold a subject whose rows are gone from the lake."""
+    found = [
+        OutOfReach("table", table.full_name, None, "not declared any more, and no column has the name of the key")
+        for table in tables
+        if table.schema != "ops" and not table.is_declared and not of_undeclared(subject, [table])
+    ]
     prefix = subject.project.settings.kafka.topic_prefix
-    found = []
     for contract in subject.contracts:
         retention = contract.topic_settings.retention if contract.topic_settings else "forever"
         until = now + retention if isinstance(retention, timedelta) else None

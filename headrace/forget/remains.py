@@ -14,7 +14,7 @@ from headrace_lake.delta_table import active_files
 from headrace_lake.upkeep.files import KeptTable, kept_tables, opened
 from headrace_lake.upkeep.rewrite import ENGINE_ERRORS, Engine, ask, rewrite_error
 
-from headrace.forget.forgetting import OutOfReach, out_of_reach
+from headrace.forget.forgetting import OutOfReach, of_undeclared, out_of_reach
 from headrace.forget.saved_files import forget_in_files
 from headrace.forget.subject import Subject, conditions, event_ids, subject_of
 from headrace.online import open_online_store
@@ -86,7 +86,11 @@ def check(project: Project, key: str, events: Sequence[str] = (), *, now: dateti
     files = {name: [path for path in paths if "/_delta_log/" not in path] for name, paths in files.items()}
     remains = []
     with tempfile.TemporaryDirectory(prefix="headrace-forget-") as folder:
-        for name, condition in conditions(subject, event_ids(subject, files), Path(folder)).items():
+        wanted = {
+            **of_undeclared(subject, list(tables.values())),
+            **conditions(subject, event_ids(subject, files), Path(folder)),
+        }
+        for name, condition in wanted.items():
             if files.get(name):
                 remains += _of_table(tables[name], condition, files[name], lake, age)
     remains += _online(subject)
@@ -94,7 +98,7 @@ def check(project: Project, key: str, events: Sequence[str] = (), *, now: dateti
         Remains("training set", str(path), rows, True, None)
         for path, rows in forget_in_files(subject, dry_run=True).items()
     ]
-    return Checked(sum(map(len, files.values())), remains, out_of_reach(subject, now))
+    return Checked(sum(map(len, files.values())), remains, out_of_reach(subject, list(tables.values()), now))
 
 
 def _of_table(table: KeptTable, condition: str, files: Sequence[str], lake: Path, age: timedelta) -> list[Remains]:

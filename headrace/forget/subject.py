@@ -96,6 +96,7 @@ def subject_of(project: Project, key: str, events: Sequence[str] = ()) -> Subjec
         project: The project.
         key: The clear key, or its hash.
         events: Names of events that are sent and that it is a key of; none: all, when they are keyed by one field.
+            Other events that have a field of that name are about the subject, too.
 
     Raises:
         UnknownEventError: There is no such event.
@@ -113,6 +114,8 @@ def subject_of(project: Project, key: str, events: Sequence[str] = ()) -> Subjec
             f"--event {chosen[0].name}" if chosen else "events/call.yaml",
         )
     (field,) = fields
+    # A payment that names its subscriber is about that subscriber, whatever it is keyed by.
+    chosen += [one for one in project.contracts.values() if field in one.fields and one not in chosen]
     places: dict[str, tuple[Place, ...]] = {contract.name: (Place(field),) for contract in chosen}
     # What is made of others stands behind them in this order.
     for contract in sorted(project.derived.values(), key=lambda one: isinstance(one, MergedContract)):

@@ -153,6 +153,7 @@ def lacking_of(lake: duckdb.DuckDBPyConnection, view: View, place: Place, piece:
     try:
         return lake.sql(f"""
 SELECT * REPLACE (NULL::INTEGER AS _partition, NULL::BIGINT AS _offset) FROM piece
-WHERE {condition} AND {is_known} AND NOT EXISTS (SELECT 1 FROM ({there}) AS t(p, o) WHERE (p, o) = ({here}))""").to_arrow_table()
+WHERE {condition} AND {is_known}
+  AND NOT EXISTS (SELECT 1 FROM ({there}) AS t(p, o) WHERE (p, o) = ({here}))""").to_arrow_table()
     finally:
         lake.unregister("piece")

@@ -1,5 +1,6 @@
 """`headrace lake forget`: a subject goes out of everything that holds it, and everything else stays."""
 
+import json
 import shutil
 import threading
 from datetime import UTC, datetime, timedelta
@@ -163,11 +164,9 @@ def test_it_goes_out_of_events_that_are_made_of_its_own(project: Project) -> Non
     rows = [feature_fields(at, event_id=id_, subscriber_id=made[at]["subscriber_id"]) for at, id_ in enumerate(ids)]
     store(project, "features.active", [json_record("f", at, row) for at, row in enumerate(rows)])
     now = datetime.now(UTC)
-    # Of a merge, the records of this event alone, and the rows that they made.
-    of_calls = forget(project, "s7", ["call"], now=now).tables
-    assert (of_calls["events.activity"], of_calls["features.active"]) == (1, 1)
-    of_all = forget(open_project(project.folder), "s7", now=now).tables
-    assert of_all == {"events.activity": 1, "features.active": 1}
+    # Logins name their subscriber, too.
+    found = forget(project, "s7", ["call"], now=now).tables
+    assert (found["events.activity"], found["features.active"]) == (2, 2)
     assert counted(project, "events.activity", "subscriber_id = 's8'") == 2
 
 
@@ -284,3 +283,27 @@ def test_events_of_different_keys_are_not_guessed(project: Project, run: Run) ->
         "  try:     --event call"
     )
     assert answer(run("forget", "s7", "--event", "call", "--output", "json"))["tables"] == FOUND
+
+
+def test_events_that_name_the_subject_and_tables_that_are_not_declared_any_more_are_searched(
+    project: Project, run: Run
+) -> None:
+    (project.folder / "events" / "payment.yaml").write_text(
+        "name: payment\nversion: 1\nkey: id\ntime: at\nfields:\n"
+        "  id: {type: string}\n  at: {type: timestamp}\n  subscriber_id: {type: string}\n"
+    )
+    (project.folder / "features" / "subscriber.yaml").unlink()
+    again = open_project(project.folder)
+    payments = [
+        StoredRecord(
+            "events.payment", 0, at, START_MS, b"p",
+            json.dumps({"id": "p", "at": "2025-01-01T00:00:00Z", "subscriber_id": f"s{at}"}).encode(), (),
+        )
+        for at in range(6, 9)
+    ]  # fmt: skip
+    store(again, "events.payment", payments)
+    done = answer(run("forget", "s7", "--event", "call", "--output", "json"))
+    assert done["tables"]["events.payment"] == 1
+    assert done["tables"]["features.subscriber"] == 2
+    assert counted(project, "events.payment") == 2
+    assert answer(run("forget", "s7", "--event", "call", "--check", "--output", "json"))["is_visible"] is False

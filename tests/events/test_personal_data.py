@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from headrace_features.online.row import OnlineRow, Order
-from headrace_ingestion import SettingsError
+from headrace_ingestion import DeclarationError, SettingsError
 from headrace_ingestion.pii import PiiSecret, is_hash
 from headrace_ingestion.testing import FakeBroker
 
@@ -122,4 +122,15 @@ def test_only_what_is_hashed_has_a_hash(riders: Project) -> None:
         "  hashed:    rider\n"
         "  contract:  events/ride.yaml line 8\n"
         "  try:       headrace lake describe events.ride"
+    )
+
+
+def test_a_view_has_no_masked_key(riders: Project) -> None:
+    event, view = riders.folder / "events" / "ride.yaml", riders.folder / "features" / "rider.yaml"
+    event.write_text(RIDE.replace("pii: mask, required: false", "pii: mask"))
+    view.write_text(VIEW.replace("key: rider", "key: card"))
+    with pytest.raises(DeclarationError) as refused:
+        _ = headrace.open(riders.folder).views
+    assert str(refused.value).splitlines()[0] == (
+        "features/rider.yaml line 3: 'key' names the field 'card', which is masked: many would be one"
     )

@@ -1,11 +1,14 @@
 """Rows of a bounded run of Flink that are stored as a backfill: what the lake lacks, once, as if from no topic."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from headrace_features.duckdb_ledgers import make_ledgers
+from headrace_features.history import Past
 from headrace_lake import duplicates_table, late_events_table
 from headrace_lake.commit import append_rows
 from headrace_lake.schemas import arrow_schema
@@ -65,13 +68,18 @@ def project(tmp_path: Path) -> Project:
 def test_only_what_the_lake_lacks_is_stored_and_it_comes_from_no_topic(project: Project) -> None:
     view = project.views["calls"]
     spec = view_table(view, "")
+    past = Past({0: 9}, 0)
     with project.lake.connect() as lake:
         make_ledgers(lake, view)
         here: list[dict[str, Any]] = [{"source_offset": offset, "declaration": view.digest} for offset in (1, 2, 3)]
-        rows = lacking_of(lake, view, "features", rows_of(spec, here))
+        rows = lacking_of(lake, view, "features", rows_of(spec, here), past)
         entries: list[dict[str, Any]] = [{"offset": 3}, {"offset": 4}, {"offset": 5, "view": "another"}]
-        repeats = lacking_of(lake, view, "duplicates", rows_of(duplicates_table(), entries))
-        late = lacking_of(lake, view, "late_events", rows_of(late_events_table(), [{"offset": 3}]))
+        repeats = lacking_of(lake, view, "duplicates", rows_of(duplicates_table(), entries), past)
+        late = lacking_of(lake, view, "late_events", rows_of(late_events_table(), [{"offset": 3}]), past)
+        # A run that ends gives rows of labels that still wait, too; those are not past.
+        waiting: list[dict[str, Any]] = [{**one, "event_time": datetime(2026, 1, 31, tzinfo=UTC)} for one in here]
+        later = replace(past, later='epoch_ms("started_at") > 0')
+        assert lacking_of(lake, view, "features", rows_of(spec, waiting), later).num_rows == 0
     assert rows.column("source_offset").to_pylist() == [2, 3]
     assert repeats.column("offset").to_pylist() == [4]
     assert late.column("offset").to_pylist() == [3]
