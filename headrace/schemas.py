@@ -37,6 +37,7 @@ KINDS = {
     ),
     "features": FileKind("features/*.yaml", "headrace_features.declaration", "ViewDeclaration"),
     "model": FileKind("models/*.yaml", "headrace_models.declaration", "ModelDeclaration"),
+    "rollup": FileKind("rollups/*.yaml", "headrace_lake.rollups.declaration", "RollupDeclaration"),
     "settings": FileKind("headrace.yaml", "headrace.settings", "Settings"),
 }
 

@@ -11,6 +11,7 @@ from headrace_ingestion.contract import Name
 from headrace_ingestion.documents import DeclarationProblem
 from headrace_ingestion.durations import Duration, duration_ms
 from headrace_ingestion.errors import closest
+from headrace_ingestion.listed import OneOrMore, as_list
 from headrace_ingestion.schema_rules import GIVEN, NOT_GIVEN, Schema, having, limiting, rules, when
 from pydantic import (
     AfterValidator,
@@ -25,7 +26,6 @@ from pydantic import (
 )
 
 from headrace_features.extents import TIME_SCHEMA, OptionalOvers, Overs, Spans
-from headrace_features.listed import OneOrMore, as_list
 from headrace_features.statistics import Statistics
 
 CalendarPart = Literal["minute_of_day", "hour", "day_of_week", "day", "week", "day_of_year", "month", "quarter"]

@@ -8,9 +8,8 @@ from typing import Annotated
 import pydantic
 from headrace_ingestion.documents import DeclarationProblem
 from headrace_ingestion.durations import DURATION_SCHEMA, duration_ms, parse_duration
+from headrace_ingestion.listed import OneOrMore
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
-
-from headrace_features.listed import OneOrMore
 
 _ROWS = re.compile(r"([1-9][0-9]{0,5}) rows?")
 _TIME = f"^(?!0+[a-z]){DURATION_SCHEMA['pattern'].removeprefix('^')}"

@@ -9,10 +9,9 @@ from typing import Annotated
 import pydantic
 from headrace_ingestion.documents import DeclarationProblem
 from headrace_ingestion.errors import closest
+from headrace_ingestion.listed import as_list
 from headrace_ingestion.schema_rules import Schema, one_or_more
 from pydantic import BeforeValidator, WithJsonSchema
-
-from headrace_features.listed import as_list
 
 STATISTICS = (
     "count", "sum", "mean", "std", "min", "max", "range", "first", "last", "distinct", "median", "skew", "slope",

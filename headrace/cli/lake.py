@@ -10,6 +10,7 @@ from headrace.cli.lake_forget import forget
 from headrace.cli.lake_import import import_
 from headrace.cli.lake_quality import quality
 from headrace.cli.lake_rebuild import rebuild
+from headrace.cli.lake_rollup import rollup
 from headrace.cli.lake_sql import queries, sql
 from headrace.cli.lake_tables import describe, profile, register
 from headrace.cli.progress import working
@@ -38,6 +39,7 @@ group.add_command(describe)
 group.add_command(register)
 group.add_command(profile)
 group.add_command(quality)
+group.add_command(rollup)
 group.add_command(import_)
 group.add_command(forget)
 group.add_command(rebuild)

@@ -1,4 +1,4 @@
-"""Upkeep of the lake: small files are merged, old rows retained or deleted, files that left removed."""
+"""Upkeep of the lake: roll-ups kept current, small files merged, old rows retained or deleted, old files removed."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ import sys
 from headrace_lake.upkeep.schedule import Upkeep
 
 from headrace.quality import quality_rules
+from headrace.rollups import project_rollups
 from headrace.tables import lake_path, project_tables
 from headrace.upkeep import upkeep_policy
 from headrace.workers.runtime import Worker, run
@@ -18,7 +19,8 @@ def body(worker: Worker) -> None:
     # After everything else, the lake writer included: nobody waits for upkeep.
     os.nice(_NICE)
     project = worker.project
-    upkeep = Upkeep(lake_path(project), project_tables(project), upkeep_policy(project), rules=quality_rules(project))
+    policy, rules, rollups = upkeep_policy(project), quality_rules(project), project_rollups(project)
+    upkeep = Upkeep(lake_path(project), project_tables(project), policy, rules=rules, rollups=rollups)
     upkeep.run(worker.stop, worker.ready)
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal, get_args
 
-Schema = Literal["events", "features", "scores", "ops"]
+Schema = Literal["events", "features", "scores", "ops", "rollups"]
 """A table stands at `<lake>/<schema>/<name>`."""
 
 SCHEMAS: tuple[Schema, ...] = get_args(Schema)

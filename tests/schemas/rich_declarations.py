@@ -124,4 +124,20 @@ SETTINGS: dict[str, Any] = {
     "log": {"format": "json", "level": "warning"},
 }
 
-RICH: dict[str, dict[str, Any]] = {"event": EVENT, "features": FEATURES, "model": MODEL, "settings": SETTINGS}
+ROLLUP: dict[str, Any] = {
+    "name": "rides_per_hour",
+    "source": "ride",
+    "by": ["rider"],
+    "every": "1h",
+    "lateness": "10m",
+    "take": {"amount": ["sum", "mean"], "rider": "distinct"},
+    "description": "what is earned",
+}
+
+RICH: dict[str, dict[str, Any]] = {
+    "event": EVENT,
+    "features": FEATURES,
+    "model": MODEL,
+    "rollup": ROLLUP,
+    "settings": SETTINGS,
+}

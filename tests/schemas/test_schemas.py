@@ -13,8 +13,10 @@ import pytest
 from headrace_features.resolve import load_view
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.derived import load_derived
+from headrace_ingestion.documents import load_document
 from headrace_ingestion.errors import HeadraceError
 from headrace_ingestion.yaml_source import read_document
+from headrace_lake.rollups.declaration import RollupDeclaration
 from headrace_models.declaration import ModelDeclaration
 from hypothesis import HealthCheck, given, settings
 from rich_declarations import EVENT, FEATURES, RICH
@@ -48,6 +50,9 @@ CANNOT_SAY = {
     ("features", "`retain` is not shorter than the longest window"): r"'retain' is shorter",
     ("features", "a share in `quantile` has at most six decimals"): r"is not a quantile",
     ("model", "the shares of `split` add up to 1"): r"the shares of 'split' add up",
+    ("rollup", "the event has the fields, of fitting types, and every column has a name of its own"):
+        r"reads the field|has the column .* twice",
+    ("rollup", "`every` is more than 0 and at most 366d"): r"'every' is no length of a pane",
     ("settings", "what the environment may complete: a login is complete, `valkey` has a `url`"):
         r"security_protocol \w+ lacks|and security_protocol is|online.url is not given",
     ("settings", "a number in quotes, or a port in `bootstrap_servers`, is in its range"):
@@ -86,6 +91,7 @@ def verdict_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Any],
         "event": lambda: Contract.load(file),
         "features": lambda: load_view(file, {"ride": Contract.model_validate(EVENT)}),
         "model": lambda: ModelDeclaration.load(file),
+        "rollup": lambda: load_document(file, RollupDeclaration),
         "settings": lambda: load_settings(folder, environ={}),
     }
 

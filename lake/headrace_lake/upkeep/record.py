@@ -17,7 +17,9 @@ from headrace_lake.errors import LakeError, LakeWriteError
 from headrace_lake.layout import table_folder
 from headrace_lake.schemas import TIMESTAMP
 
-Action = Literal["retain", "compact", "vacuum", "quality"]
+Action = Literal["retain", "compact", "vacuum", "quality", "rollup"]
+OF_TABLES: tuple[Action, ...] = ("retain", "compact", "vacuum", "quality")
+"""What is done with every table, in this order: old rows go before files are merged, files before they are removed."""
 
 TABLE = "ops.upkeep"
 
@@ -52,7 +54,7 @@ class Entry:
         files_after: Files afterwards.
         bytes_before: Bytes before.
         bytes_after: Bytes afterwards.
-        rows: Rows rewritten by a compaction, deleted by retention, or found to be not as expected.
+        rows: Rows rewritten by a compaction, deleted by retention, written to a roll-up, or found not as expected.
         files_freed: Files that a vacuum removed from the disk.
         bytes_freed: Their bytes.
         seconds: Time it took.

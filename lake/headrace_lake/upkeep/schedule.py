@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 
 from headrace_ingestion.clock import Clock, SystemClock
 
@@ -17,10 +17,12 @@ from headrace_lake.errors import LakeError
 from headrace_lake.quality.check import check_and_record
 from headrace_lake.quality.rules import Rule
 from headrace_lake.query import Limits
+from headrace_lake.rollups.refresh import Refreshed, refresh
+from headrace_lake.rollups.rollup import Rollup
 from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep.compact import TARGET_BYTES, Compaction, compact, is_small
 from headrace_lake.upkeep.files import KeptTable, kept_tables, opened, stored_files
-from headrace_lake.upkeep.record import Action, Entry, last_done, record
+from headrace_lake.upkeep.record import OF_TABLES, Action, Entry, last_done, record
 from headrace_lake.upkeep.retain import Retained, Tiers, retain
 from headrace_lake.upkeep.rewrite import Engine
 from headrace_lake.upkeep.vacuum import DEFAULT_AGE, Vacuumed, check_age, vacuum
@@ -30,7 +32,7 @@ log = logging.getLogger(__name__)
 WHO = "headrace up"
 
 _QUALITY_SECONDS = 600.0
-"""Longest time of one rule."""
+"""Longest time of one rule, and of one roll-up."""
 
 Done: TypeAlias = Mapping[tuple[str, str], datetime]
 """Table and action → when it was last done."""
@@ -82,6 +84,7 @@ class Upkeep:
         policy: When what is done.
         clock: The clocks.
         rules: What is expected of tables.
+        rollups: What is kept current from the tables of events.
     """
 
     def __init__(
@@ -91,12 +94,14 @@ class Upkeep:
         policy: UpkeepPolicy | None = None,
         clock: Clock | None = None,
         rules: Sequence[Rule] = (),
+        rollups: Sequence[Rollup] = (),
     ) -> None:
         self._lake = lake
         self._specs = tuple(specs)
         self._policy = policy or UpkeepPolicy()
         self._clock = clock or SystemClock()
         self._rules = tuple(rules)
+        self._rollups = tuple(rollups)
         self._stop = threading.Event()
         # Table and action → the failure that was recorded last: it is recorded once, however often it is met.
         self._failures: dict[tuple[str, Action], str] = {}
@@ -118,26 +123,39 @@ class Upkeep:
             LakeError: The record could not be read or written.
         """
         done = last_done(self._lake)
-        entries = []
+        # Before retention: what it deletes stands in the roll-ups then.
+        entries = [entry for rollup in self._rollups if (entry := self._rolled_up(rollup))]
         for table in kept_tables(self._lake, self._specs):
-            # Old rows go before files are merged, and files before they are removed.
-            for action in get_args(Action):
+            for action in OF_TABLES:
                 entry = None if self._stop.is_set() else self._tried(table, action, done)
                 entries += [entry] if entry else []
         record(self._lake, entries, self._clock.now_ms())
         return entries
 
+    def _rolled_up(self, rollup: Rollup) -> Entry | None:
+        if self._stop.is_set():
+            return None
+        limits = Limits(seconds=_QUALITY_SECONDS, memory_bytes=self._policy.engine.memory_bytes)
+        return self._recorded(rollup.full_name, "rollup", lambda: self._refresh(rollup, limits))
+
+    def _refresh(self, rollup: Rollup, limits: Limits) -> Entry | None:
+        result = refresh(self._lake, self._specs, rollup, now_ms=self._clock.now_ms(), who=WHO, limits=limits)
+        return entry_of(result, WHO) if result.did_something else None
+
     def _tried(self, table: KeptTable, action: Action, done: Done) -> Entry | None:
+        return self._recorded(table.full_name, action, lambda: self._do(table, action, done))
+
+    def _recorded(self, table: str, action: Action, do: Callable[[], Entry | None]) -> Entry | None:
         try:
-            entry = self._do(table, action, done)
+            entry = do()
         except LakeError as error:
             failure = str(error).splitlines()[0]
-            if self._failures.get((table.full_name, action)) == failure:
+            if self._failures.get((table, action)) == failure:
                 return None
-            self._failures[table.full_name, action] = failure
+            self._failures[table, action] = failure
             log.error("%s", error)
-            return Entry(table.full_name, action, WHO, failure=failure)
-        self._failures.pop((table.full_name, action), None)
+            return Entry(table, action, WHO, failure=failure)
+        self._failures.pop((table, action), None)
         if entry is not None:
             log.info("%s: %s", action, ", ".join(f"{name} {value}" for name, value in entry.figures().items()))
         return entry
@@ -152,6 +170,8 @@ class Upkeep:
                 return self._vacuum(table, done)
             case "quality":
                 return self._quality(table, done)
+            case "rollup":
+                return None  # not of a table that is there: see `_rolled_up`
 
     def _retain(self, table: KeptTable, done: Done) -> Entry | None:
         policy = self._policy
@@ -210,8 +230,10 @@ class Upkeep:
         return datetime.fromtimestamp(self._clock.now_ms() / 1_000, UTC) - last >= every
 
 
-def entry_of(result: Compaction | Retained | Vacuumed, who: str) -> Entry:
+def entry_of(result: Compaction | Retained | Vacuumed | Refreshed, who: str) -> Entry:
     """Return the entry of `ops.upkeep` that says what was done."""
+    if isinstance(result, Refreshed):
+        return Entry(result.table, "rollup", who, rows=result.rows, seconds=result.seconds)
     if isinstance(result, Vacuumed):
         return Entry(
             result.table,

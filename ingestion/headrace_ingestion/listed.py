@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from headrace_ingestion.schema_rules import Schema
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+
+from headrace_ingestion.schema_rules import Schema
 
 
 @dataclass(frozen=True)
