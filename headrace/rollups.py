@@ -78,13 +78,13 @@ def refresh_rollups(project: Project, names: Sequence[str] = ()) -> list[Refresh
 def _read(project: Project, path: Path) -> Rollup:
     declared = load_document(path, RollupDeclaration, root=project.folder)
     document = read_document(path, root=project.folder)
-    contract = project.contracts.get(declared.source)
+    contract = project.readable.get(declared.source)
     if contract is None:
         line = document.line_of(("source",))
         raise DeclarationError(
             f"{document.shown} line {line}: there is no event {declared.source!r}",
-            {"events": ", ".join(project.contracts) or "none: events/*.yaml is empty"},
-            closest(declared.source, project.contracts) or f"events/{declared.source}.yaml",
+            {"events": ", ".join(project.readable) or "none: events/*.yaml is empty"},
+            closest(declared.source, project.readable) or f"events/{declared.source}.yaml",
             path=document.shown,
             line=line,
         )

@@ -50,10 +50,10 @@ def compare_shadow(
     """
     _load(connection, "here", rows, rows_of(view))
     _load(connection, "here_late", late, "raw.ops_late_events")
-    in_span = _in_span(report.begins, report.ends)
     # A run reads labels that wait for their time from before its range.
-    connection.execute(f"DELETE FROM here WHERE NOT ({in_span})")
-    _make_there(connection, view, in_span)
+    before = " ".join(f'WHEN {number} THEN "source_offset" < {begin}' for number, begin in report.begins.items())
+    connection.execute(f'DELETE FROM here WHERE CASE "source_partition" {before} ELSE FALSE END')
+    _make_there(connection, view, _in_span(report.begins, report.ends))
     if view.order == "event_time":
         newest = f'SELECT max("event_time") FROM {rows_of(view)}'
         deleted = connection.execute(f'DELETE FROM here WHERE "event_time" > ({newest})').fetchall()
