@@ -19,10 +19,10 @@ PAIRS = (
 )
 TARGETS = {
     "headrace_binary/headrace": 1.5,
-    "headrace/pass_through": 0.60,
-    "headrace/stacked_sql": 3.0,
-    "headrace/quix_streams": 4.0,
-    "headrace_hot_keys/headrace": 0.5,
+    "headrace/pass_through": 0.75,
+    "headrace/stacked_sql": 4.0,
+    "headrace/quix_streams": 6.0,
+    "headrace_hot_keys/headrace": 0.77,
     "headrace_rocksdb_hot_keys/headrace_rocksdb": 0.77,
 }
 """The least that each ratio of rates must be."""

@@ -121,7 +121,9 @@ def _as_flink_sees(restore: Path, settings: JobSettings, base: str) -> str:
 
 def job_name(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> JobName:
     """Return the name under which the job stands on a cluster: it changes with everything that Flink is told."""
-    content = [configuration(plan, settings, None), plan.digest, kafka.bootstrap_servers, kafka.transactional_id_prefix]
+    client = [kafka.bootstrap_servers, kafka.transactional_id_prefix]
+    # The digest leaves out how rows are written: what runs is the statement.
+    content = [configuration(plan, settings, None), plan.digest, plan.insert, *client]
     options = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
     return JobName(settings.owner, plan.group, settings.state.digest, options)
 

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -183,11 +183,12 @@ def test_whatever_flink_is_told_is_in_the_name_of_the_job(tmp_path: Path) -> Non
     kafka = KafkaTables("kafka:9092", "group", "prefix")
     state = StateFolder(tmp_path, "5747e5747e57")
 
-    def name(kafka: KafkaTables = kafka, parallelism: int = 2) -> JobName:
+    def name(kafka: KafkaTables = kafka, parallelism: int = 2, plan: JobPlan = plan) -> JobName:
         return job_name(plan, kafka, JobSettings((), parallelism, 1000, state, cluster=("f", 8081), owner="roaming"))
 
     assert str(name()).startswith("roaming call.subscriber_id 5747e5747e57 ")
     assert name() == name()
     assert name(parallelism=4) != name()
+    assert name(plan=replace(plan, insert="INSERT IN BINARY")) != name()
     assert name(KafkaTables("other:9092", "group", "prefix")) != name()
     assert name().replaces(name(parallelism=4))
