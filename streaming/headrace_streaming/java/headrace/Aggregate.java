@@ -14,12 +14,13 @@ final class Aggregate implements Part, Totals {
     private final boolean isDouble;
     private final double halfLifeMs;
     private long base;
-    private int[] counts = new int[0];
-    /** By what is kept; null where it is not. */
-    private final double[][] suffixes = new double[FIGURES][];
+    /** A row for each suffix: its count, its extremes where they are kept, and the bits of its figures. One row is one place in memory. */
+    private long[] suffixes = new long[0];
 
-    private long[] minima;
-    private long[] maxima;
+    private final int width;
+    /** Where in a row a figure stands; -1: it is not kept. */
+    private final int[] places = new int[FIGURES];
+
     // The back part.
     private int backCount;
     private final double[] back = new double[FIGURES];
@@ -51,6 +52,10 @@ final class Aggregate implements Part, Totals {
     private static final int WEIGHTED = 7;
     private static final int WEIGHTS = 8;
     private static final int FIGURES = 9;
+    // Places in the row of a suffix.
+    private static final int COUNT = 0;
+    private static final int MINIMUM = 1;
+    private static final int MAXIMUM = 2;
     /** Which flag asks for a figure. */
     private static final int[] NEEDED_BY = {
         WindowSpec.SUM,
@@ -69,6 +74,9 @@ final class Aggregate implements Part, Totals {
         this.column = column;
         this.isDouble = kind == Kind.DOUBLE;
         this.halfLifeMs = halfLifeMs;
+        int next = keeps(WindowSpec.EXTREMES) ? MAXIMUM + 1 : COUNT + 1;
+        for (int f = 0; f < FIGURES; f++) places[f] = keeps(NEEDED_BY[f]) ? next++ : -1;
+        width = next;
     }
 
     private boolean keeps(int flag) {
@@ -77,10 +85,7 @@ final class Aggregate implements Part, Totals {
 
     @Override
     public long bytes() {
-        long arrays = 1;
-        for (double[] figure : suffixes) if (figure != null) arrays += 2;
-        if (minima != null) arrays += 4;
-        return 300 + counts.length * 4 * arrays;
+        return 300 + suffixes.length * 8L;
     }
 
     private double real(long bits) {
@@ -166,11 +171,14 @@ final class Aggregate implements Part, Totals {
                 back[WEIGHTED] = weighted + weight * real(log.number(from + i, column));
                 back[WEIGHTS] = weights + weight;
             }
-            counts[i] = backCount;
-            for (int f = 0; f < FIGURES; f++) if (suffixes[f] != null) suffixes[f][i] = back[f];
-            if (minima != null) {
-                minima[i] = backMinimum;
-                maxima[i] = backMaximum;
+            int row = i * width;
+            suffixes[row + COUNT] = backCount;
+            for (int f = 0; f < FIGURES; f++) {
+                if (places[f] >= 0) suffixes[row + places[f]] = Double.doubleToRawLongBits(back[f]);
+            }
+            if (keeps(WindowSpec.EXTREMES)) {
+                suffixes[row + MINIMUM] = backMinimum;
+                suffixes[row + MAXIMUM] = backMaximum;
             }
         }
         clearBack();
@@ -185,13 +193,12 @@ final class Aggregate implements Part, Totals {
     }
 
     private void allocate(int size) {
-        if (counts.length >= size && counts.length <= 4 * size + 16) return;
-        counts = new int[size];
-        for (int f = 0; f < FIGURES; f++) if (keeps(NEEDED_BY[f])) suffixes[f] = new double[size];
-        if (keeps(WindowSpec.EXTREMES)) {
-            minima = new long[size];
-            maxima = new long[size];
-        }
+        int rows = suffixes.length / width;
+        if (rows < size || rows > 4 * size + 16) suffixes = new long[size * width];
+    }
+
+    private double suffix(int row, int figure) {
+        return Double.longBitsToDouble(suffixes[row + places[figure]]);
     }
 
     private void clearBack() {
@@ -210,38 +217,40 @@ final class Aggregate implements Part, Totals {
         minimum = backMinimum;
         maximum = backMaximum;
         if (from >= middle) return;
-        int i = (int) (from - base);
-        int n = counts[i];
+        int row = (int) (from - base) * width;
+        int n = (int) suffixes[row + COUNT];
         if (n == 0) return;
-        if (keeps(WindowSpec.SUM)) all[SUM] += suffixes[SUM][i];
-        if (keeps(WindowSpec.MOMENTS)) mergeMoments(n, i);
+        if (keeps(WindowSpec.SUM)) all[SUM] += suffix(row, SUM);
+        if (keeps(WindowSpec.MOMENTS)) mergeMoments(n, row);
         if (keeps(WindowSpec.EXTREMES)) {
-            if (count == 0 || less(minima[i], minimum)) minimum = minima[i];
-            if (count == 0 || less(maximum, maxima[i])) maximum = maxima[i];
+            long least = suffixes[row + MINIMUM];
+            long most = suffixes[row + MAXIMUM];
+            if (count == 0 || less(least, minimum)) minimum = least;
+            if (count == 0 || less(maximum, most)) maximum = most;
         }
         count += n;
     }
 
-    private void mergeMoments(int n, int i) {
+    private void mergeMoments(int n, int row) {
         double a = count;
         double b = n;
         double total = a + b;
-        double delta = suffixes[MEAN][i] - all[MEAN];
+        double delta = suffix(row, MEAN) - all[MEAN];
         if (keeps(WindowSpec.SLOPE)) {
             double apart = anchor == UNSET ? 0 : (frontAnchor - anchor) / 1000.0;
-            double time = apart + suffixes[TIME_MEAN][i] - all[TIME_MEAN];
+            double time = apart + suffix(row, TIME_MEAN) - all[TIME_MEAN];
             double share = a * b / total;
-            all[TIME_PRODUCTS] += suffixes[TIME_PRODUCTS][i] + time * delta * share;
-            all[TIME_SQUARES] += suffixes[TIME_SQUARES][i] + time * time * share;
+            all[TIME_PRODUCTS] += suffix(row, TIME_PRODUCTS) + time * delta * share;
+            all[TIME_SQUARES] += suffix(row, TIME_SQUARES) + time * time * share;
         }
         if (keeps(WindowSpec.CUBES)) {
-            double squares = suffixes[SQUARES][i];
-            all[CUBES] += suffixes[CUBES][i]
+            double squares = suffix(row, SQUARES);
+            all[CUBES] += suffix(row, CUBES)
                     + delta * delta * delta * a * b * (a - b) / (total * total)
                     + 3 * delta * (a * squares - b * all[SQUARES]) / total;
         }
-        all[SQUARES] = count == 0 ? suffixes[SQUARES][i] : all[SQUARES] + suffixes[SQUARES][i] + delta * delta * (a * b / total);
-        all[MEAN] = count == 0 ? suffixes[MEAN][i] : all[MEAN] + delta * (b / total);
+        all[SQUARES] = count == 0 ? suffix(row, SQUARES) : all[SQUARES] + suffix(row, SQUARES) + delta * delta * (a * b / total);
+        all[MEAN] = count == 0 ? suffix(row, MEAN) : all[MEAN] + delta * (b / total);
     }
 
     @Override
@@ -292,10 +301,10 @@ final class Aggregate implements Part, Totals {
         double weighted = back[WEIGHTED] * left;
         double weights = back[WEIGHTS] * left;
         if (from < middle) {
-            int i = (int) (from - base);
+            int row = (int) (from - base) * width;
             double front = decay(clock - frontClock);
-            weighted += suffixes[WEIGHTED][i] * front;
-            weights += suffixes[WEIGHTS][i] * front;
+            weighted += suffix(row, WEIGHTED) * front;
+            weights += suffix(row, WEIGHTS) * front;
         }
         return weights == 0 ? null : (Double) (weighted / weights);
     }

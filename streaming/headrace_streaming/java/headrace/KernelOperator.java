@@ -1,9 +1,10 @@
 package headrace;
 
 import java.util.ArrayList;
-import java.util.Iterator;
-import java.util.LinkedHashMap;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeutils.base.LongSerializer;
@@ -44,7 +45,9 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     private transient KeySelector key;
     private transient Pieces pieces;
     private transient DataOutputSerializer buffer;
-    private transient LinkedHashMap<Object, KeyState> keys;
+    private transient Map<Object, KeyState> keys;
+    /** How often a key was asked for. */
+    private transient long uses;
     private transient List<KeyState> dirty;
     private transient long bytes;
     private transient long mostBytes;
@@ -71,7 +74,7 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
         InternalValueState<Object, Long, byte[]> byNumber = (InternalValueState<Object, Long, byte[]>) state;
         pieces = new Pieces(byNumber);
         buffer = new DataOutputSerializer(1024);
-        keys = new LinkedHashMap<>(1024, 0.75f, true);
+        keys = new HashMap<>(1024);
         dirty = new ArrayList<>();
         int copies = getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks();
         mostBytes = (long) (Runtime.getRuntime().maxMemory() * SHARE_OF_HEAP / copies);
@@ -140,10 +143,15 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     private KeyState state(RowData input) throws Exception {
         Object name = key.name(input);
         KeyState state = keys.get(name);
-        if (state != null) return state;
+        uses++;
+        if (state != null) {
+            state.lastUse = uses;
+            return state;
+        }
         Object own = key.getKey(input);
         setCurrentKey(own);
         state = KeyState.load(own, kernel.spec.lanes, pieces);
+        state.lastUse = uses;
         keys.put(name, state);
         count(state);
         if (bytes > mostBytes) makeRoom(state);
@@ -160,12 +168,14 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     /** Forgets the keys that were not used for longest, down to nine tenths of what may be kept; not the one in use. */
     private void makeRoom(KeyState current) throws Exception {
         write();
-        Iterator<KeyState> oldest = keys.values().iterator();
-        while (bytes > mostBytes * 0.9 && oldest.hasNext()) {
-            KeyState state = oldest.next();
-            if (state == current) continue;
-            bytes -= state.bytes;
-            oldest.remove();
+        // A map in the order of use would touch three other keys for every event; this sorts once for a tenth of all keys.
+        List<Map.Entry<Object, KeyState>> oldest = new ArrayList<>(keys.entrySet());
+        oldest.sort(Comparator.comparingLong(entry -> entry.getValue().lastUse));
+        for (Map.Entry<Object, KeyState> entry : oldest) {
+            if (bytes <= mostBytes * 0.9) return;
+            if (entry.getValue() == current) continue;
+            bytes -= entry.getValue().bytes;
+            keys.remove(entry.getKey());
         }
     }
 

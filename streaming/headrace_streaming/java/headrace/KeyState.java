@@ -23,6 +23,9 @@ final class KeyState {
     /** Events since then. */
     int uncounted;
 
+    /** When it was asked for, in uses of any key. */
+    long lastUse;
+
     private KeyState forgotten;
 
     KeyState(Object key, LaneSpec[] specs) {

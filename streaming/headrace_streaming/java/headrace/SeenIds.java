@@ -13,6 +13,14 @@ final class SeenIds {
     private static final int HIGH = 0;
     private static final int LOW = 1;
     private static final int POSITION = 0x7FFF_FFFF;
+    /** Value of a hexadecimal digit by its byte; below zero: it is none. */
+    private static final byte[] DIGITS = new byte[256];
+
+    static {
+        java.util.Arrays.fill(DIGITS, (byte) -1);
+        for (int digit = 0; digit < 16; digit++) DIGITS["0123456789abcdef".charAt(digit)] = (byte) digit;
+    }
+
     /** Fewer ids than this are looked through. */
     private static final int FEW = 16;
 
@@ -92,18 +100,19 @@ final class SeenIds {
     private static boolean uuid(byte[] id, long[] to) {
         long value = 0;
         int digits = 0;
+        int wrong = 0;
         for (int i = 0; i < 36; i++) {
             byte c = id[i];
             if (i == 8 || i == 13 || i == 18 || i == 23) {
                 if (c != '-') return false;
                 continue;
             }
-            int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-            if (digit < 0) return false;
+            int digit = DIGITS[c & 0xFF];
+            wrong |= digit;
             value = value << 4 | digit;
             if (++digits == 16) to[0] = value;
         }
         to[1] = value;
-        return true;
+        return wrong >= 0;
     }
 }

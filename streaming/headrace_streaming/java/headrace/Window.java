@@ -11,6 +11,8 @@ final class Window {
     private final Part[] parts;
     long from;
     long middle;
+    /** Clock of the oldest row of the window, so that most events need not look at it; anything below where it is not known. */
+    private long oldest = Long.MIN_VALUE;
 
     Window(WindowSpec spec, Kind[] columns) {
         this.spec = spec;
@@ -32,8 +34,10 @@ final class Window {
     void advance(Log log, long clock) {
         if (spec.lengthMs == 0) return;
         long bound = clock - spec.lengthMs;
+        if (bound < oldest) return;
         long to = from;
         while (to < log.next && log.clock(to) <= bound) to++;
+        oldest = to < log.next ? log.clock(to) : Long.MIN_VALUE;
         drop(log, to);
     }
 
