@@ -32,6 +32,7 @@ from kafka.errors import KafkaError
 from headrace.stack.errors import NotRunningError
 from headrace.stack.state import running_state
 from headrace.tables import lake_path, project_tables
+from headrace.topic_identity import SeenTopics
 
 if TYPE_CHECKING:
     import duckdb
@@ -158,6 +159,7 @@ def _backfill(
     _check_is_new(plan, state)
     if engine == "flink":
         _check_flink_may(project, plan)
+    _check_is_one_topic(plan, state)
     _wait_for_the_lake(project, plan, say, wait_seconds)
     shutil.rmtree(state.seed, ignore_errors=True)
     report = BackfillReport(plan.group)
@@ -261,6 +263,16 @@ def _check_is_new(plan: JobPlan, state: StateFolder) -> None:
         raise BackfillError(
             f"the job {plan.group} has state of this declaration: its past is complete",
             {"views": ", ".join(view.name for view in plan.views), "state": str(newest)},
+            f"headrace features verify {plan.views[0].name}",
+        )
+
+
+def _check_is_one_topic(plan: JobPlan, state: StateFolder) -> None:
+    if SeenTopics(state.root).are_several:
+        topic = plan.topics.of_event(plan.views[0].contract)
+        raise BackfillError(
+            f"the topic {topic} was deleted and made anew: offsets of its events in the lake are of two topics",
+            {"job": plan.group, "expected": "one topic, in whose order the past ends and the job begins"},
             f"headrace features verify {plan.views[0].name}",
         )
 

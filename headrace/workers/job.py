@@ -2,16 +2,18 @@
 
 import os
 import sys
+import threading
 from argparse import ArgumentParser
 
 from headrace_ingestion.errors import HeadraceError
-from headrace_streaming.job import JobSettings, attach, run
+from headrace_streaming.job import JobError, JobSettings, attach, drop, run
 from headrace_streaming.plan import JobPlan, KafkaTables
 
 from headrace import topics
 from headrace.flink import flink_environment, functions_jar, job_state, kafka_properties
 from headrace.project import Project
 from headrace.stack.jars import fetch
+from headrace.topic_identity import SeenTopics, await_another, topic_id
 from headrace.workers.runtime import Worker
 from headrace.workers.runtime import run as run_worker
 
@@ -24,10 +26,19 @@ def body(worker: Worker) -> None:
     if made:
         worker.log.info("topics made or changed: %s", ", ".join(made))
     settings, kafka = job_settings(project, plan), kafka_tables(project, plan)
+    topic = plan.topics.of_event(plan.views[0].contract)
+    known = _known_topic(worker, plan, settings, topic)
     # Another job of the group, on a cluster, must not write while the past is computed.
     if attach(plan, kafka, settings) is None and settings.state.newest() is None:
         _begin_behind_the_past(worker, plan, settings)
     os.environ.update(flink_environment(project, worker.name))
+    made_anew = threading.Event()
+
+    def watch() -> None:
+        if await_another(project.connection(), topic, known, worker.stop):
+            made_anew.set()
+
+    threading.Thread(target=watch, name="topic", daemon=True).start()
     run(
         plan,
         kafka,
@@ -35,6 +46,31 @@ def body(worker: Worker) -> None:
         stop=worker.stop,
         on_ready=lambda facts: worker.ready(**facts),
     )
+    if made_anew.is_set():
+        # The next start begins at the beginning of the new topic.
+        raise JobError(
+            f"the topic {topic} was deleted and made anew while the job {plan.group} read it",
+            {"was": known, "then": "the job starts again, with empty windows, at the beginning of the topic"},
+            "headrace status",
+        )
+
+
+def _known_topic(worker: Worker, plan: JobPlan, settings: JobSettings, topic: str) -> str:
+    """Return the id of the job's topic; state that is of an earlier topic of that name is dropped."""
+    found = topic_id(worker.project.connection(), topic)
+    if found is None:
+        raise JobError(f"the topic {topic} was deleted a moment ago", {"job": plan.group}, "headrace status")
+    seen = SeenTopics(settings.state.root)
+    if seen.is_another(found):
+        # What the lake keeps of the past has offsets of the old topic: there is no seam to begin behind.
+        worker.log.error(
+            "the topic %s was deleted and made anew: the state of the job %s is of the old one and is dropped, "
+            "its windows begin empty at the beginning of the new one",
+            topic, plan.group,
+        )  # fmt: skip
+        drop(plan, kafka_tables(worker.project, plan), settings)
+    seen.note(found)
+    return found
 
 
 def _begin_behind_the_past(worker: Worker, plan: JobPlan, settings: JobSettings) -> None:
@@ -42,6 +78,9 @@ def _begin_behind_the_past(worker: Worker, plan: JobPlan, settings: JobSettings)
     # DuckDB and Delta cost a second, which a job with state does not need.
     from headrace.backfill import alone, backfill, bring_online, has_past
 
+    if SeenTopics(settings.state.root).are_several:
+        worker.log.warning("the lake has events of several topics of this name: no past is computed from their offsets")
+        return
     if settings.state.seam(settings.base_uri) is None:
         # While events are imported, what is there is not all of the past.
         with alone(plan, settings.state):

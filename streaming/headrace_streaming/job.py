@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -281,6 +282,18 @@ def attach(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> str | No
         return None
     root = settings.base_uri.rsplit("/", 1)[0]
     return FlinkCluster(*settings.cluster).attach(job_name(plan, kafka, settings), root)
+
+
+def drop(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> None:
+    """Forget the job's state; where it runs on a cluster it is ended first.
+
+    Raises:
+        ClusterError: The cluster does not answer.
+    """
+    running = attach(plan, kafka, settings)
+    if running is not None and settings.cluster is not None:
+        FlinkCluster(*settings.cluster).stop_or_cancel(running, f"{settings.base_uri}/savepoints")
+    shutil.rmtree(settings.state.path, ignore_errors=True)
 
 
 def _start(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> RunningJob:
