@@ -51,6 +51,7 @@ class PlannedView:
         other_rows: Rows of earlier declarations in the lake.
         state: What a key holds in the job's state.
         state_backend: Where that lives: `heap` or `rocksdb`.
+        hints: What is not wrong, and may not be meant.
     """
 
     view: View
@@ -61,6 +62,7 @@ class PlannedView:
     other_rows: int
     state: StateSize
     state_backend: str
+    hints: tuple[str, ...] = ()
 
     @property
     def is_changed(self) -> bool:
@@ -107,13 +109,14 @@ class Features:
         """
         from headrace_features.duckdb_compiler import compile_view
         from headrace_features.lake_report import stored_rows
+        from headrace_features.zones import zone_hints
         from headrace_streaming.plan import KafkaTables
         from headrace_streaming.state_size import state_size
 
         planned = []
         views = list(self._project.views.values())
         stored = {view.name: rows for view, rows in zip(views, stored_rows(self._project.lake, views), strict=True)}
-        servers = self._project.settings.kafka.bootstrap_servers or "127.0.0.1:9092"
+        servers = self._brokers()
         for group, plan in self._project.plans.items():
             name = f"headrace-{self._project.settings.name}-{group}"
             kafka = KafkaTables(servers, group_id=name, transactional_id_prefix=f"{name}-{plan.digest}")
@@ -122,8 +125,17 @@ class Features:
                 there = stored[view.name]
                 sql = compile_view(view).sql
                 size, backend = state_size(view), self._project.settings.flink.state_backend
-                planned.append(PlannedView(view, group, statements, sql, there.rows, there.other_rows, size, backend))
+                rows, hints = (there.rows, there.other_rows), zone_hints(self._project.folder / view.origin)
+                planned.append(PlannedView(view, group, statements, sql, *rows, size, backend, hints))
         return planned
+
+    def _brokers(self) -> str:
+        """Return the brokers of the settings or of the stack that runs; else those that are usual."""
+        from headrace.stack.state import running_state
+
+        configured = self._project.settings.kafka.bootstrap_servers
+        state = None if configured else running_state(self._project.folders)
+        return configured or (state.bootstrap_servers if state else None) or "127.0.0.1:9092"
 
     def verify(self, name: str) -> ParityReport:
         """Recompute every row of a view from the events in the lake and compare.

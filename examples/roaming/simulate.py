@@ -3,6 +3,7 @@
 import heapq
 import json
 import math
+import sys
 import uuid
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ HABITS: tuple[tuple[Habit, float], ...] = (
 DEFAULT_START = datetime(2026, 3, 2, tzinfo=UTC)
 CALLS_PER_SUBSCRIBER = 70  # so that 20,000 calls of 285 subscribers span about four weeks
 EPISODES_PER_SUBSCRIBER_DAY = 0.0155  # gives 3 % of all calls
+PROGRESS_EVERY = 10_000
 REVIEWED_SHARE = 0.1  # of the genuine calls, the part that somebody looks at and labels
 
 
@@ -358,7 +360,11 @@ def main() -> None:
     chosen = options.parse_args()
     folder = Path(__file__).parent
     with (folder / "calls.jsonl").open("w") as calls, (folder / "labels.jsonl").open("w") as labels:
+        written = 0
         for event in with_labels(simulate(chosen.events, chosen.seed)):
+            written += event.event == "call"
+            if event.event == "call" and written % PROGRESS_EVERY == 0:
+                print(f"{written:,} of {chosen.events:,} calls", file=sys.stderr)
             file = calls if event.event == "call" else labels
             fields = {name: _shown(value) for name, value in event.fields.items()}
             # The label names its call by this id.

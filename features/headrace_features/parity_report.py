@@ -37,6 +37,7 @@ class ParityReport:
     Attributes:
         view: Name of the view.
         declaration: Hash of the declaration that was verified.
+        order: Order of the view: `arrival` or `event_time`.
         rows: Rows of this declaration that were compared with an event.
         differing: Of those, rows with another value than the recomputed one.
         missing: Events without a row, though rows of later events of their partition are there.
@@ -52,6 +53,7 @@ class ParityReport:
 
     view: str
     declaration: str
+    order: str = "arrival"
     rows: int = 0
     differing: int = 0
     missing: int = 0
@@ -85,6 +87,12 @@ class ParityReport:
         """Whether rows were compared and nothing was wrong."""
         return self.outcome == "passed"
 
+    @property
+    def _waits_for(self) -> str:
+        if self.order == "arrival":
+            return "not yet in the lake"
+        return "their rows wait for the watermark, or are not yet in the lake"
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain data, its sums included."""
         sums = {"outcome": self.outcome, "verified": self.verified, "mismatches": self.mismatches}
@@ -102,7 +110,7 @@ class ParityReport:
             "rows have no event": self.unexpected,
             "rows are doubled": self.doubled,
             "ledger entries differ": self.ledger_differences,
-            "are pending: not yet in the lake": self.pending,
+            f"are pending: {self._waits_for}": self.pending,
             "values are open: nothing follows about them": self.open_values,
         }
         said += [f"  {count} {what}" for what, count in figures.items() if count]

@@ -66,7 +66,7 @@ class _Comparison:
         self._view = view
         self._most = most_differences
         self._compiled: CompiledSql = compile_view(view, with_bounds=True)
-        self._report = ParityReport(view.name, view.digest)
+        self._report = ParityReport(view.name, view.digest, view.order)
 
     def run(self, bucket_rows: int) -> ParityReport:
         if not all(stored_columns(self._connection, table) for table in (events_of(self._view), rows_of(self._view))):

@@ -70,6 +70,7 @@ def plan(call: Invocation, view: str | None, engine: str) -> None:
                     "rows": entry.rows,
                     "other_rows": entry.other_rows,
                     "changed": entry.is_changed,
+                    "hints": list(entry.hints),
                     "state": {"backend": entry.state_backend, **asdict(entry.state)},
                     "columns": [{"name": name, "type": kind} for name, kind in entry.columns],
                     "flink_sql": list(entry.flink_sql),
@@ -90,6 +91,8 @@ def plan(call: Invocation, view: str | None, engine: str) -> None:
                 f"changed: the lake has {entry.other_rows} rows of earlier declarations and none of this one;"
                 f" headrace features backfill {entry.view.name}"
             )
+        for hint in entry.hints:
+            call.output.line(f"hint: {entry.view.origin} {hint}")
         call.output.line(f"state in {entry.state_backend}: {state_words(entry.state)}")
         call.output.table(("column", "type"), entry.columns)
         if engine in ("flink", "both") and entry.group not in shown_jobs:

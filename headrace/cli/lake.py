@@ -1,6 +1,7 @@
 """`headrace lake`: SQL over all that has happened."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -48,11 +49,17 @@ group.add_command(rebuild)
 @group.command()
 @common_options
 def tables(call: Invocation) -> None:
-    """List the tables: rows, files, small files, bytes, newest event, version, last compaction."""
-    rows = [
+    """List the tables: rows, files, small files, bytes, newest event, version, last compaction.
+
+    Of files that were registered, `ext.*`, number and bytes.
+    """
+    rows: list[tuple[object, ...]] = [
         (f"{t.schema}.{t.name}", t.rows, t.files, t.small_files, t.bytes, t.newest, t.version, t.last_compaction)
         for t in call.project.lake.tables()
     ]
+    for name, table in call.project.lake.external().items():
+        size_bytes = sum(Path(file).stat().st_size for file in table.files)
+        rows.append((name, None, len(table.files), None, size_bytes, None, None, None))
     columns = ("table", "rows", "files", "small_files", "bytes", "newest", "version", "last_compaction")
     call.output.table(columns, rows, empty="no tables yet")
 

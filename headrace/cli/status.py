@@ -27,7 +27,7 @@ def command(call: Invocation) -> None:
                 process.name,
                 process.phase,
                 process.pid,
-                process.uptime_seconds,
+                None if process.uptime_seconds is None else int(process.uptime_seconds),
                 process.restarts,
                 process.port,
                 None if process.rss_bytes is None else process.rss_bytes // _MEBIBYTE,

@@ -89,6 +89,8 @@ def training_set(
             from headrace_features.feature_store.training_files import save_training_set
 
             save_training_set(table, target, form, label)
+    if at == "known":
+        _warn_of_nothing_known(call, table, (views, spine, query, time_column, keys))
     if target is not None:
         _show_written(call, table, target, form)
     elif form is not None:
@@ -97,6 +99,32 @@ def training_set(
         write_training_set(table, sys.stdout.buffer, form, label)
     else:
         call.output.table(table.column_names, zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def _warn_of_nothing_known(
+    call: Invocation,
+    table: "pa.Table",
+    asked: tuple[tuple[str, ...], Path | None, str | None, str, dict[str, str]],
+) -> None:
+    """Say so where a view has no value at all because all of its rows were written later than the instants."""
+    from headrace_features.feature_store.training_set import origin
+
+    empty = [name for name, view in origin(table)["views"].items() if not view["rows_with_values"]]
+    if not empty:
+        return
+    views, spine, query, time_column, keys = asked
+    happened = call.project.features.training_set(
+        views, spine, sql=query, at="event_time", time_column=time_column, keys=keys
+    )
+    found = {name: view["rows_with_values"] for name, view in origin(happened)["views"].items()}
+    for name in empty:
+        if found[name]:
+            click.echo(
+                f"warning: no row has a value of {name}: all that fits was written after its instant, as the rows of "
+                f"replayed or backfilled history are\n  would have values:  {found[name]:,} rows, by event time\n"
+                "  try:                --at event_time",
+                err=True,
+            )
 
 
 def _checked(

@@ -88,7 +88,7 @@ def _show_lineage(output: Output, lineage: "Lineage") -> None:
 
 def _show_freshness(output: Output, freshness: "Freshness") -> None:
     output.line(
-        f"\nfreshness of the newest {freshness.rows} rows; the newest was made {_age(freshness.age_ms)} ago, "
+        f"\nfreshness of the newest {freshness.rows} rows; the newest was made {age_text(freshness.age_ms)} ago, "
         f"at {_time(freshness.newest_emitted_at)} UTC"
     )
     hops = [(hop.name, _rounded(hop.p50_ms), _rounded(hop.p99_ms), hop.max_ms) for hop in freshness.hops]
@@ -149,6 +149,9 @@ def _span(seconds: float) -> str:
     return format_duration(timedelta(seconds=seconds))
 
 
-def _age(age_ms: int) -> str:
+def age_text(age_ms: int) -> str:
+    """Return an age in its largest unit that is not above it: `1.5 s`, `1234 d`."""
     unit, length_ms = next(((unit, ms) for unit, ms in _UNITS_MS if age_ms >= ms), ("ms", 1))
-    return f"{age_ms / length_ms:.3g} {unit}"
+    length = age_ms / length_ms
+    # Three digits, and never with an exponent: a history may be years old.
+    return f"{length:.0f} {unit}" if length >= 100 else f"{length:.3g} {unit}"

@@ -15,6 +15,8 @@ _UNKNOWN_TABLE = re.compile(r'Table with name "?(?P<name>[^"\n]+?)"? does not ex
 _UNKNOWN_COLUMN = re.compile(r'column "(?P<name>[^"]+)" not found')
 _CANDIDATES = re.compile(r"Candidate bindings: (?P<names>.+)")
 _NOT_GIVEN = re.compile(r"Values were not provided for the following(?: prepared statement)? parameters: (?P<names>.+)")
+_TOO_MANY = re.compile(r"excess parameters|argument count mismatch for prepared statement. Expected 0")
+_EXCESS = re.compile(r"identifiers of the excess parameters: (?P<names>.+)")
 _LINE = re.compile(r"LINE (?P<number>\d+): (?P<line>.*)")
 
 
@@ -50,6 +52,15 @@ def query_error(
             f"a query reads tables of the lake, nothing else: {_first_line(message)}",
             {"tables": ", ".join(tables)},
             f"select * from {tables[0]}" if tables else None,
+        )
+    if _TOO_MANY.search(message):
+        excess = _EXCESS.search(message)
+        names = excess["names"].split(", ") if excess else []
+        which = f"the parameter {names[0]!r}" if names else "a parameter"
+        return QueryError(
+            f"a value was given for {which}, and the query does not ask for it",
+            {"not asked for": ", ".join(names)} | {"query": _shown(query)} if names else {"query": _shown(query)},
+            f"${names[0]} in the query" if names else "$name or ? in the query",
         )
     not_given = _NOT_GIVEN.search(message)
     if not_given is not None:

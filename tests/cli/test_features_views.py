@@ -15,6 +15,7 @@ from headrace_lake.schemas import arrow_schema
 
 import headrace
 from headrace.cli.root import root
+from headrace.cli.view_text import age_text
 from headrace.project import Project
 from headrace.tables import project_tables
 
@@ -153,6 +154,32 @@ def test_a_plan_says_which_view_was_changed(run: Run, project: Project) -> None:
     assert planned == {"calm": False, "heat": True}
     add_rows(project, {})
     assert "changed:" not in run("plan").stdout
+
+
+def test_a_plan_hints_at_hours_without_a_zone(run: Run, project: Project) -> None:
+    file = project.folder / "features" / "heat.yaml"
+    entries = [
+        "calendar: {take: hour}",
+        "calendar: {take: day, zone: UTC}",
+        "calendar: {take: month, zone: Asia/Tokyo}",
+    ]
+    declared = file.read_text().replace("features:\n", "features:\n" + "".join(f"  - {entry}\n" for entry in entries))
+    file.write_text(declared)
+    line = declared.splitlines().index("  - calendar: {take: hour}") + 1
+    said = f"line {line}: calendar has no zone: its hours are those of UTC; zone: Europe/Oslo, or UTC"
+    assert [text for text in run("plan").stdout.splitlines() if text.startswith("hint:")] == [
+        f"hint: features/heat.yaml {said}"
+    ]
+    hints = {entry["view"]: entry["hints"] for entry in json.loads(run("plan", "--output", "json").stdout)}
+    assert hints == {"calm": [], "heat": [said]}
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "said"),
+    [(999, "999 ms"), (1_500, "1.5 s"), (86_400_000 * 3, "3 d"), (86_400_000 * 1234, "1234 d")],
+)
+def test_an_age_has_no_exponent(age_ms: int, said: str) -> None:
+    assert age_text(age_ms) == said
 
 
 def test_a_project_without_views_says_so(run: Run, project: Project) -> None:

@@ -64,6 +64,18 @@ def test_a_parameter_is_a_value_and_never_a_part_of_the_query(run: Run) -> None:
     assert answer(run("sql", query, "--param", f"who={hostile}", "--output", "json")) == [{"n": 0}]
 
 
+def test_a_parameter_that_the_query_does_not_ask_for_is_named(run: Run) -> None:
+    assert failure(run("sql", "select $who as who", "--param", "who=a", "--param", "least=6")) == (
+        "QueryError: a value was given for the parameter 'least', and the query does not ask for it\n"
+        "  not asked for:  least\n"
+        "  query:          select $who as who\n"
+        "  try:            $least in the query"
+    )
+    assert failure(run("sql", "select 1 as one", "--param", "least=6")).startswith(
+        "QueryError: a value was given for a parameter, and the query does not ask for it\n"
+    )
+
+
 def test_a_missing_parameter_and_an_unknown_query_say_what_to_type(run: Run) -> None:
     query = "select * from events.call where subscriber_id = $who"
     assert failure(run("sql", query)) == (

@@ -69,6 +69,9 @@ def test_registered_files_are_tables_beside_the_lake(run: Run, tmp_path: Path) -
     )
     assert answer(run("sql", query, "--output", "json")) == [{"calls": 2, "rate": 2.0, "note": "x", "n": 3}]
     assert answer(run("describe", "ext.rates", "--output", "json"))["files"] == 1
+    listed = {one["table"]: one for one in answer(run("tables", "--output", "json"))}
+    assert (listed["ext.rates"]["files"], listed["ext.rates"]["rows"]) == (1, None)
+    assert listed["ext.rates"]["bytes"] == (folder / "rates.csv").stat().st_size
     # Its types are those of the catalogue.
     catalogue = tmp_path / "project" / "external" / "rates.yaml"
     catalogue.write_text(catalogue.read_text().replace("DOUBLE", "DECIMAL(9,2)"))

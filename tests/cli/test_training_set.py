@@ -64,6 +64,25 @@ def test_a_csv_and_two_views_become_a_file(project: Project, tmp_path: Path) -> 
     ]
 
 
+def test_views_of_which_nothing_was_known_yet_are_named_with_what_to_type(project: Project, tmp_path: Path) -> None:
+    late = at(7200)
+    write_rows(lake_path(project), project.views["cell"], [{"cell": 9, "clock": at(20), LAG: 0.5, "emitted_at": late}])
+    spine = tmp_path / "spine.csv"
+    spine.write_text("cell,event_timestamp\n9,2026-03-02T00:30:00Z\n")
+    answer = training_set(project, str(spine), "--views", "cell", "--to", str(tmp_path / "set.csv"))
+    assert answer.stderr == (
+        "warning: no row has a value of cell: all that fits was written after its instant, as the rows of "
+        "replayed or backfilled history are\n"
+        "  would have values:  1 rows, by event time\n"
+        "  try:                --at event_time\n"
+    )
+    happened = training_set(project, str(spine), "--views", "cell", "--at", "event_time", "--format", "csv")
+    assert happened.stderr == ""
+    unknown = tmp_path / "unknown.csv"
+    unknown.write_text("cell,event_timestamp\n10,2026-03-02T00:30:00Z\n")
+    assert training_set(project, str(unknown), "--views", "cell", "--format", "csv").stderr == ""
+
+
 def test_libsvm_says_which_columns_it_has(project: Project, tmp_path: Path) -> None:
     answer = training_set(
         project, str(tmp_path / "labels.csv"), "--views", "subscriber", "--exclude", "country_lag_1",
