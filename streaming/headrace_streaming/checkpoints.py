@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,10 @@ from pathlib import Path
 from headrace_streaming.plan import Seam
 
 _SEAM = "seam.json"
+# How `_metadata` begins: magic number, version of the format, and number of the checkpoint.
+_HEADER = struct.Struct(">iiq")
+_MAGIC = 0x4960672D
+_FIRST_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,8 @@ class StateFolder:
         One is complete when it holds `_metadata`, which Flink writes last.
         """
         found = [*self.checkpoints.glob("*/chk-*/_metadata"), *self.savepoints.glob("*/_metadata")]
-        return max(found, key=lambda metadata: metadata.stat().st_mtime_ns).parent if found else None
+        # By the number that Flink counts up, also over restarts: the clock of the files may have been set back.
+        return max(found, key=lambda file: (_number(file), file.stat().st_mtime_ns)).parent if found else None
 
     def prune(self, keep: Path | None) -> None:
         """Remove what no start needs any more: every checkpoint and savepoint but `keep`.
@@ -92,3 +98,13 @@ class StateFolder:
                 shutil.rmtree(folder, ignore_errors=True)
         if keep is not None:
             shutil.rmtree(self.seed, ignore_errors=True)
+
+
+def _number(metadata: Path) -> int:
+    """Return the number of a checkpoint, which a savepoint has, too; -1 where the file does not say."""
+    with metadata.open("rb") as file:
+        header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return -1
+    magic, version, number = _HEADER.unpack(header)
+    return int(number) if magic == _MAGIC and version >= _FIRST_VERSION else -1

@@ -55,6 +55,18 @@ def test_vacuum_and_retention_are_due_once_a_day_also_after_a_restart(tmp_path: 
     assert [[one for one in turn if one in daily] for turn in turns] == [[], daily, [], daily]
 
 
+def test_upkeep_goes_on_after_a_clock_that_was_ahead_is_set_back(tmp_path: Path) -> None:
+    write(tmp_path, 0, 10)
+    clock = Day(tmp_path)
+    upkeep = Upkeep(tmp_path, [SUBSCRIBER], POLICY, clock)
+    daily = [("features.subscriber", "retain"), ("features.subscriber", "vacuum")]
+    turns = []
+    # Ten years ahead, back again, the next day; and before the table was made.
+    for clock.days in (3_650, 1, 1.5, 2, -5, -4.5):
+        turns.append(actions(upkeep))
+    assert [[one for one in turn if one in daily] for turn in turns] == [daily, daily, [], daily, daily, []]
+
+
 def test_what_was_done_stands_in_ops_upkeep_and_in_the_list_of_tables(tmp_path: Path) -> None:
     write(tmp_path, 0, 50)
     clock = Day(tmp_path)
@@ -71,7 +83,9 @@ def test_what_was_done_stands_in_ops_upkeep_and_in_the_list_of_tables(tmp_path: 
 def test_a_table_that_fails_is_recorded_once_and_the_others_go_on(tmp_path: Path) -> None:
     write(tmp_path, 0, 50)
     clock = Day(tmp_path)
-    (tmp_path / "events" / "broken" / "_delta_log").mkdir(parents=True)
+    log = tmp_path / "events" / "broken" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("no commit")
     upkeep = Upkeep(tmp_path, [SUBSCRIBER], POLICY, clock)
     first = [(entry.table, entry.action, entry.failure is None) for entry in upkeep.turn()]
     assert first == [

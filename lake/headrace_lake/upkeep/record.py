@@ -112,8 +112,12 @@ def record(lake: Path, entries: Sequence[Entry], now_ms: int) -> None:
         ) from error
 
 
-def last_done(lake: Path) -> dict[tuple[str, str], datetime]:
+def last_done(lake: Path, now: datetime | None = None) -> dict[tuple[str, str], datetime]:
     """Return (table, action) → when it was last done without a failure.
+
+    Args:
+        lake: Folder of the lake.
+        now: The present; what was done after it was done by a clock that was set back since, and does not count.
 
     Raises:
         LakeError: The table cannot be read.
@@ -121,7 +125,7 @@ def last_done(lake: Path) -> dict[tuple[str, str], datetime]:
     newest: dict[tuple[str, str], datetime] = {}
     for row in _read(_folder(lake), ["table", "action", "failure", "_recorded_at"]):
         key, at = (row["table"], row["action"]), row["_recorded_at"]
-        if row["failure"] is None and (key not in newest or at > newest[key]):
+        if row["failure"] is None and (now is None or at <= now) and (key not in newest or at > newest[key]):
             newest[key] = at
     return newest
 
