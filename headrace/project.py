@@ -20,6 +20,7 @@ from headrace_streaming.plan import JobPlan, plan_groups
 from headrace_streaming.topics import GroupTopics
 
 from headrace.settings import FILE_NAME, Settings, load_settings
+from headrace.sinks.declaration import SinkDeclaration, load_sinks
 from headrace.stack.errors import NotRunningError
 from headrace.stack.folders import StackFolders
 from headrace.stack.state import running_state
@@ -112,6 +113,15 @@ class Project:
             model_lookups(model, feature_view(self.views[model.view]), self.views)
             found[model.name] = model
         return found
+
+    @cached_property
+    def sinks(self) -> dict[str, SinkDeclaration]:
+        """The sinks by name, from `sinks/*.yaml`.
+
+        Raises:
+            DeclarationError: A sink is wrong.
+        """
+        return load_sinks(self.folder / "sinks", root=self.folder)
 
     @cached_property
     def plans(self) -> dict[str, JobPlan]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import duckdb
 import pyarrow as pa
+from headrace_lake.tables import SINK_LETTERS
 
 from headrace_features.duckdb_compiler import compile_view
 from headrace_features.duckdb_events import events_of, rows_of
@@ -86,7 +87,8 @@ def past_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic:
     read = {
         **{rows_of(view): ("source_partition", "source_offset", "TRUE") for view in views},
         **{f"raw.ops_{ledger}": ("partition", "offset", f'"view" IN ({names})') for ledger in LEDGERS},
-        "raw.ops_dead_letters": ("partition", "offset", f'"topic" = {text(topic)} AND "reason" <> {text("unmatched")}'),
+        # What a sink could not hand over, and labels without their event, say nothing of the job.
+        "raw.ops_dead_letters": ("partition", "offset", _letters_of_the_job(topic)),
         # Imported events stand before the first of the topic: they are past, whoever has read the topic or not.
         events_of(views[0]): ("_partition", "_offset", '"_offset" < 0'),
     }
@@ -101,6 +103,11 @@ def past_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic:
         f"SELECT p, greatest(max(o) + 1, 0) FROM ({' UNION ALL '.join(parts)}) GROUP BY ALL ORDER BY 1"
     )
     return past_before(connection, views[0], dict(found.fetchall()))
+
+
+def _letters_of_the_job(topic: str) -> str:
+    of_a_sink = f"starts_with(coalesce(\"event\", ''), {text(SINK_LETTERS)})"
+    return f'"topic" = {text(topic)} AND "reason" <> {text("unmatched")} AND NOT {of_a_sink}'
 
 
 def past_before(connection: duckdb.DuckDBPyConnection, view: View, offsets: dict[int, int]) -> Past:

@@ -8,26 +8,17 @@ import click
 
 from headrace.cli.output import Output, shown
 
-FEWEST_EVENTS = 20_000
-"""Of 12,000 calls the model finds 73 % of the fraud of its test, and its gates ask for 80."""
-
-
-def _enough(ctx: click.Context, param: click.Parameter, value: int) -> int:
-    if value < FEWEST_EVENTS:
-        raise click.BadParameter(
-            f"the model of {value:,} calls does not hold its gates; the smallest size is {FEWEST_EVENTS}", ctx, param
-        )
-    return value
+ENOUGH_EVENTS = 20_000
+"""Of 12,000 calls, seed 7, the model finds 73 % of the fraud of its test, and its gates ask for 80."""
 
 
 @click.command()
 @click.option(
     "--events",
-    type=int,
-    callback=_enough,
-    default=FEWEST_EVENTS,
+    type=click.IntRange(min=1000),
+    default=ENOUGH_EVENTS,
     show_default=True,
-    help="Number of calls to simulate; not below the default, or the model does not hold its gates.",
+    help="Number of calls to simulate; of fewer, the model may not hold its gates.",
 )
 @click.option("--seed", type=int, default=7, show_default=True, help="Seed of the simulation.")
 @click.option(
@@ -50,6 +41,8 @@ def command(events: int, seed: int, keep: Path | None, output_format: str) -> No
     def say(text: str) -> None:
         click.echo(f"{time.monotonic() - began:6.1f} s  {text}", err=True)
 
+    if events < ENOUGH_EVENTS:
+        say(f"note: of fewer than {ENOUGH_EVENTS:,} calls the model may not hold its gates, and is not promoted then")
     report = run_demo(events, seed, say, keep=keep)
     output = Output("json" if output_format == "json" else "text")
     if output.is_json:

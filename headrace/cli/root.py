@@ -28,6 +28,7 @@ COMMANDS = {
     "features": Entry("headrace.cli.features", "Plan, list, start, verify, reconcile, repair and read features."),
     "lake": Entry("headrace.cli.lake", "Ask SQL over all that has happened."),
     "models": Entry("headrace.cli.models", "Train, compare and promote models."),
+    "sinks": Entry("headrace.cli.sinks", "Hand records over to endpoints of others, over HTTP."),
     "serve": Entry("headrace.cli.serve", "Take events and give features over HTTP."),
     "policy": Entry("headrace.cli.policy", "Tell who may read and write what."),
     "bench": Entry("headrace.cli.bench", "Measure this machine."),

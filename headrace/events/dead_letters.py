@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 SHOWN_CHARACTERS = 200
 
+SINK_REASONS = ("sink_refused", "sink_unreachable", "sink_transform")
+"""Why a sink could not hand over a record that its contract had taken."""
+
 _SELECTED = """
     SELECT reason, detail, event, topic, "partition", "offset", record_timestamp, event_id, key, value, recorded_at
     FROM ops.dead_letters

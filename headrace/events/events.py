@@ -262,7 +262,7 @@ class Events:
         """Return refused records as the lake holds them, the newest first.
 
         Args:
-            event: Of this event alone.
+            event: Of this event alone; `sinks.<name>`: what that sink could not hand over.
             reason: Of this reason alone.
             count: Most records.
             since: Refused at this time or later; timezone-aware.
@@ -341,15 +341,18 @@ class Events:
             return run.run(letters, producer, look, limit)
 
     def _chosen(self, event: str | None, reason: str | None, since: datetime | None, until: datetime | None) -> Chosen:
-        from headrace.events.dead_letters import Chosen
+        from headrace_lake.tables import SINK_LETTERS
 
-        if event is not None:
+        from headrace.events.dead_letters import SINK_REASONS, Chosen
+
+        if event is not None and not event.startswith(SINK_LETTERS):
             self.contract(event)
-        if reason is not None and reason not in REASONS:
+        reasons = (*REASONS, *SINK_REASONS)
+        if reason is not None and reason not in reasons:
             raise UnknownReasonError(
                 f"no record is refused for the reason {reason!r}",
-                {"reasons": ", ".join(REASONS)},
-                f"--reason {closest(reason, REASONS) or REASONS[0]}",
+                {"reasons": ", ".join(reasons)},
+                f"--reason {closest(reason, reasons) or reasons[0]}",
             )
         return Chosen(event, reason, since, until)
 

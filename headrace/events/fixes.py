@@ -109,7 +109,7 @@ class ByPython:
     """
 
     def __init__(self, name: str, folder: Path) -> None:
-        self._function = _function(name, folder)
+        self._function = project_function(name, folder, "fields, letter")
         self.text = f"python: {name}"
         source = inspect.getsource(self._function)
         self.sha256 = _sha256(f"{self.text}\n{source}")
@@ -126,7 +126,17 @@ class ByPython:
         return found
 
 
-def _function(name: str, folder: Path) -> Callable[..., Any]:
+def project_function(name: str, folder: Path, arguments: str) -> Callable[..., Any]:
+    """Return a function of a project.
+
+    Args:
+        name: `module:function`; the module is found in the project folder first.
+        folder: The project folder.
+        arguments: What it is called with, for the message.
+
+    Raises:
+        FixError: There is no such function.
+    """
     module, _, function = name.partition(":")
     if not module or not function:
         raise FixError(f"{name!r} does not name a function", {"expected": "module:function"}, "--python fixes:mend")
@@ -143,7 +153,7 @@ def _function(name: str, folder: Path) -> Callable[..., Any]:
         raise FixError(
             f"the module {module!r} has no function {function!r}",
             {"where": str(folder)},
-            f"def {function}(fields, letter)",
+            f"def {function}({arguments})",
         )
     return found
 

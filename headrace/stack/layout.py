@@ -26,6 +26,7 @@ class Declared:
         rekeyed: Number of events that are made of others, or that views read by another key.
         views: Number of feature views.
         models: Names of the models.
+        sinks: Number of sinks.
     """
 
     events: int = 0
@@ -33,6 +34,7 @@ class Declared:
     rekeyed: int = 0
     views: int = 0
     models: tuple[str, ...] = ()
+    sinks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ def processes(
             found.append(replace(worker("lake_upkeep", "lake-upkeep"), depends_on=()))
     if declared.views:
         found.append(worker("online_writer", "online-writer"))
+    if declared.sinks:
+        found.append(worker("sinks", "sinks"))
     if settings.http.enabled:
         found.append(replace(worker("http", "http"), port=settings.http.port))
     found += [worker("scorer", f"scorer-{model}", ("--model", model)) for model in declared.models]

@@ -70,6 +70,7 @@ def run_stack(
             rekeyed=len(project.rekeyed) + len(project.derived),
             views=len(project.views),
             models=tuple(project.model_declarations),
+            sinks=len(project.sinks),
         ),
         bootstrap_servers=servers,
         broker=broker,

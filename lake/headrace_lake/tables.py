@@ -197,6 +197,10 @@ def alerts_table(prefix: str = "") -> TableSpec:
     return _scores("ops", "alerts", prefix)
 
 
+SINK_LETTERS = "sinks."
+"""Before the name of a sink, in the column `event` of the records that it could not hand over: they are events."""
+
+
 def dead_letters_table(prefix: str = "") -> TableSpec:
     """Return the table of refused records; the rows that the writer itself adds have no `_partition` and `_offset`."""
     columns = (

@@ -50,6 +50,7 @@ class TopicConsumer:
         committed_only: Whether records of open and aborted Kafka transactions are left out.
         replica: This consumer reads the partitions p with p mod `replicas` = `replica`.
         replicas: How many consumers share the topics.
+        from_end: A group that has never committed begins after what is there, not at the beginning.
 
     Raises:
         KafkaError: No broker answers.
@@ -65,11 +66,13 @@ class TopicConsumer:
         committed_only: bool,
         replica: int = 0,
         replicas: int = 1,
+        from_end: bool = False,
     ) -> None:
         options = {**connection.client_options(), "client_id": client_id}
         isolation = "read_committed" if committed_only else "read_uncommitted"
         self._topics = list(topics)
         self._replica, self._replicas = replica, replicas
+        self._from_end = from_end
         self._absent: set[str] = set()
         self._ids: dict[TopicPartition, str] = {}
         self._done: dict[TopicPartition, int] = {}
@@ -125,6 +128,10 @@ class TopicConsumer:
         for place in places:
             self._done[place] = self._consumer.position(place)
 
+    def reached(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Note that everything before these offsets is stored."""
+        self._done.update(offsets)
+
     def rewind(self) -> None:
         """Read again what was polled and is not done."""
         for place, offset in self._done.items():
@@ -161,8 +168,11 @@ class TopicConsumer:
             return {}
         # Without a committed offset: everything, so that a new store knows every key.
         starts: dict[TopicPartition, int] = self._consumer.beginning_offsets(list(new), timeout_ms=ANSWER_MS)
+        known = {place: self._consumer.committed(place, metadata=True, timeout_ms=ANSWER_MS) for place in new}
+        if self._from_end and not self._done and not any(known.values()):
+            starts = self._consumer.end_offsets(list(new), timeout_ms=ANSWER_MS)
         for place, topic_id in new.items():
-            committed = self._consumer.committed(place, metadata=True, timeout_ms=ANSWER_MS)
+            committed = known[place]
             if committed is not None and committed.metadata == topic_id:
                 starts[place] = max(starts[place], committed.offset)
         return starts

@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from headrace.cli.root import root
 from headrace.stack.folders import StackFolders
 from headrace.stack.ports import LOOPBACK, is_open
 from headrace.stack.state import is_supervised, running_state
@@ -157,9 +155,3 @@ def _eventually(holds: object, seconds: float = 60) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
-
-
-def test_a_demonstration_that_cannot_hold_its_gates_is_refused_at_its_start() -> None:
-    refused = CliRunner().invoke(root, ["demo", "--events", "6000"])
-    assert refused.exit_code == 2
-    assert "the model of 6,000 calls does not hold its gates; the smallest size is 20000" in refused.stderr

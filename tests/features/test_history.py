@@ -2,17 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from headrace_features import history
-from headrace_features.history import Filled, Past, Place, fill
+from headrace_features.history import Filled, Past, Place, fill, past_of
 from headrace_features.repair import repair
 from headrace_features.verify import verify
-from headrace_lake import TableSpec, duplicates_table, events_table, features_table, late_events_table
-from headrace_lake.commit import append_rows
+from headrace_lake import (
+    Lake,
+    TableSpec,
+    dead_letters_table,
+    duplicates_table,
+    events_table,
+    features_table,
+    late_events_table,
+)
+from headrace_lake.commit import append_records, append_rows
 from headrace_lake.layout import table_folder
 from headrace_lake.schemas import arrow_schema
 from parity_lake import ParityLake
@@ -83,6 +92,23 @@ def test_one_that_was_ended_goes_on_where_it_was(tmp_path: Path, monkeypatch: py
     report = verify(made.lake(), made.view)
     assert report.first_differences == []
     assert (report.outcome, report.pending, report.not_verifiable) == ("passed", 0, {})
+
+
+def test_what_a_sink_could_not_hand_over_is_not_read_by_the_job(tmp_path: Path) -> None:
+    made = ParityLake(tmp_path, readings())
+    path = made.lake().path
+    lake = Lake(path, [events_table(READING), dead_letters_table()])
+
+    def offsets_with(event: str, offset: int) -> dict[int, int]:
+        letter = {"reason": "r", "event": event, "topic": "events.reading", "partition": 0, "offset": offset}
+        at = datetime(2026, 1, 31, tzinfo=UTC)
+        append_records(path, dead_letters_table(), [({**letter, "recorded_at": at}, "k", at)], "test")
+        with lake.connect() as connection:
+            return past_of(connection, [made.view], "events.reading").offsets
+
+    assert offsets_with("reading", 30) == {0: 31}
+    assert offsets_with("sinks.crm", 90) == {0: 31}
+    assert offsets_with("reading", 40) == {0: 41}
 
 
 def test_repairs_before_and_after_a_backfill_count_the_same_late_events(tmp_path: Path) -> None:

@@ -56,6 +56,10 @@ def test_a_project_without_views_or_models_has_neither_online_writer_nor_scorer(
     assert list(layout(Declared(), None)) == []
 
 
+def test_all_sinks_are_one_process() -> None:
+    assert list(layout(Declared(events=1, sinks=3), None)) == ["lake-writer", "lake-upkeep", "sinks"]
+
+
 def test_upkeep_can_be_switched_off() -> None:
     assert list(layout(Declared(events=1), None, UpkeepSettings(enabled=False))) == ["lake-writer"]
 
