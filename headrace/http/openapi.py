@@ -19,6 +19,7 @@ _STATUSES = {
     "401": "no API key, or none that is known",
     "403": "the key does not allow this",
     "404": "there is nothing of that name",
+    "405": "the event is made of others, and nobody sends it",
     "408": "the body did not come in time",
     "413": "too many bytes or records",
     "415": "no reader for this type or encoding",
