@@ -38,12 +38,24 @@ def _folders(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _folder(path: str | None) -> str | None:
+    if path is not None and "://" in path:
+        raise DeclarationProblem(
+            f"{path!r} is no folder",
+            {"expected": "a folder of this machine, or one that is mounted", "not yet": "tables on object storage"},
+            "lake.path: /mnt/lake",
+        )
+    return path
+
+
 class LakeSettings(Section):
     """Where the tables are, when rows are committed (when the first of three limits is reached), what queries may."""
 
     model_config = ConfigDict(title="the section lake")
 
-    path: str | None = Field(default=None, description="folder or URI of the tables; none: below `.headrace`")
+    path: Annotated[str | None, AfterValidator(_folder)] = Field(
+        default=None, description="folder of the tables; none: below `.headrace`"
+    )
     flush_interval_ms: Milliseconds = Field(default=1000, description="longest time a row waits for its commit")
     flush_rows: Count = Field(default=20_000, description="most rows of a table that wait")
     flush_bytes: Count = Field(default=33_554_432, description="most bytes of a table that wait")

@@ -85,6 +85,18 @@ def test_a_login_that_is_not_complete_is_refused_where_it_stands(tmp_path: Path)
         load_settings(folder, environ={})
 
 
+def test_a_lake_on_object_storage_is_refused_instead_of_a_folder_of_that_name(tmp_path: Path) -> None:
+    folder = project(tmp_path, "name: roaming\nlake:\n  path: s3://bucket/lake\n")
+    with pytest.raises(DeclarationError) as raised:
+        load_settings(folder, environ={})
+    assert str(raised.value) == (
+        "headrace.yaml line 3: 's3://bucket/lake' is no folder\n"
+        "  expected:  a folder of this machine, or one that is mounted\n"
+        "  not yet:   tables on object storage\n"
+        "  try:       lake.path: /mnt/lake"
+    )
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         setattr(Settings(name="roaming").kafka, "port", 1)  # noqa: B010  (a plain assignment is a type error already)
