@@ -42,7 +42,7 @@ def command(events: int, seed: int, keep: Path | None, output_format: str) -> No
         click.echo(f"{time.monotonic() - began:6.1f} s  {text}", err=True)
 
     if events < ENOUGH_EVENTS:
-        say(f"note: of fewer than {ENOUGH_EVENTS:,} calls the model may not hold its gates, which ends the demonstration")
+        say(f"note: with fewer than {ENOUGH_EVENTS:,} calls the model may not hold its gates, which ends this")
     report = run_demo(events, seed, say, keep=keep)
     output = Output("json" if output_format == "json" else "text")
     if output.is_json:
