@@ -1,12 +1,14 @@
 package headrace;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDeserializationSchema;
 import org.apache.flink.kafka.shaded.org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.header.Header;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
@@ -32,6 +34,8 @@ final class EventDeserializer implements KafkaRecordDeserializationSchema<RowDat
     private transient EventReader reader;
     private transient DeadLetter letter;
     private transient EventSpec spec;
+    /** Partition → offset of the last record. */
+    private transient long[] lastOffsets;
 
     /** Returns the column of a row that says how far time has come. */
     static int progress(EventSpec spec) {
@@ -51,10 +55,12 @@ final class EventDeserializer implements KafkaRecordDeserializationSchema<RowDat
         spec = EventSpec.parse(specification);
         reader = new EventReader(spec);
         letter = new DeadLetter();
+        lastOffsets = new long[0];
     }
 
     @Override
     public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<RowData> out) {
+        goOn(record);
         GenericRowData row = new GenericRowData(LEAD + spec.carried.length);
         row.setField(1, record.key());
         row.setField(3, record.partition());
@@ -70,6 +76,22 @@ final class EventDeserializer implements KafkaRecordDeserializationSchema<RowDat
             row.setField(LETTER, letter.of(spec.event, reader, record, id));
         }
         out.collect(row);
+    }
+
+    /** Ends the job for good where a topic begins anew: state and offsets are of the one that was deleted. */
+    private void goOn(ConsumerRecord<byte[], byte[]> record) {
+        int partition = record.partition();
+        if (partition >= lastOffsets.length) {
+            int known = lastOffsets.length;
+            lastOffsets = Arrays.copyOf(lastOffsets, partition + 1);
+            Arrays.fill(lastOffsets, known, partition + 1, -1);
+        }
+        long last = lastOffsets[partition];
+        if (record.offset() <= last) {
+            throw new SuppressRestartsException(new IllegalStateException("the topic " + record.topic()
+                    + " was deleted and made anew: in partition " + partition + " offset " + record.offset() + " came after " + last));
+        }
+        lastOffsets[partition] = record.offset();
     }
 
     private static byte[] last(ConsumerRecord<byte[], byte[]> record, String name) {
