@@ -1,10 +1,26 @@
 """The section `http` of the settings."""
 
+import re
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from headrace_ingestion.documents import DeclarationProblem
+from pydantic import AfterValidator, ConfigDict, Field
 
 from headrace.settings_types import Count, IsNumber, Port, Section
+
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def _functions(transforms: Mapping[str, str]) -> Mapping[str, str]:
+    for event, name in transforms.items():
+        if _FUNCTION.fullmatch(name) is None:
+            raise DeclarationProblem(
+                f"{name!r}, for the event {event!r}, does not name a function",
+                {"expected": "module:function"},
+                "shaping:call",
+            )
+    return transforms
 
 
 class HttpSettings(Section):
@@ -24,6 +40,11 @@ class HttpSettings(Section):
     max_records: Count = Field(default=10_000, description="most events of one request")
     wait_seconds: Annotated[float, Field(ge=0.1), IsNumber] = Field(
         default=10.0, description="how long a broker may take to acknowledge an event before the answer is 503"
+    )
+    transforms: Annotated[dict[str, str], AfterValidator(_functions)] = Field(
+        default={},
+        description="event → `module:function` of the project: (record) -> what is checked and sent, "
+        "or None to leave it out",
     )
     sql_seconds: Annotated[float, Field(gt=0, le=3_600), IsNumber] = Field(
         default=60.0, description="how long a query of `POST /sql` may take, reading its answer included"

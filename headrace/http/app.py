@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from headrace.http.access import Access
 from headrace.http.errors import status_of
 from headrace.http.intake import Intake
+from headrace.http.transforms import transforms_of
 from headrace.pii import project_secret
 from headrace.project import Project
 
@@ -59,7 +60,13 @@ def create_app(project: Project, access: Access) -> FastAPI:
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         access.audit.start()
-        served.intake = Intake(project.contracts, project.connection(), project.settings.http, project_secret(project))
+        served.intake = Intake(
+            project.contracts,
+            project.connection(),
+            project.settings.http,
+            project_secret(project),
+            transforms_of(project),
+        )
         try:
             yield
         finally:

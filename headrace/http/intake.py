@@ -16,6 +16,7 @@ from headrace_ingestion.settings import KafkaConnection
 
 from headrace.http.bodies import Form, Item, read_items
 from headrace.http.deliveries import Deliveries
+from headrace.http.transforms import LeftOut, NotShaped, Transform, shaped
 from headrace.settings_http import HttpSettings
 
 QUEUE_EVENTS = 50_000
@@ -26,6 +27,7 @@ _LARGE_AT_ONCE = 2
 _GRACE_SECONDS = 5.0
 
 Answer = dict[str, Any]
+Sent = Delivery | EventError | DeliveryError | LeftOut | NotShaped
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Outcome:
         accepted: How many the broker has acknowledged.
         refused: How many the contract refuses.
         failed: How many have no acknowledgement: they may stand on the topic all the same.
+        left_out: How many the project's own function did not let in.
     """
 
     event: str
@@ -45,6 +48,7 @@ class Outcome:
     accepted: int = 0
     refused: int = 0
     failed: int = 0
+    left_out: int = 0
 
     @property
     def status(self) -> int:
@@ -52,12 +56,13 @@ class Outcome:
         if self.failed:
             return 503
         if self.refused:
-            return 207 if self.accepted else 422
+            return 207 if self.accepted or self.left_out else 422
         return 200
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as plain data."""
         counts = {"accepted": self.accepted, "refused": self.refused, "failed": self.failed}
+        counts |= {"left_out": self.left_out} if self.left_out else {}
         return {"event": self.event, **counts, "records": self.records}
 
 
@@ -69,6 +74,7 @@ class Intake:
         connection: The brokers.
         settings: The limits.
         pii_secret: What personal data is hashed with.
+        transforms: Event → what makes of a record what is checked and sent.
     """
 
     def __init__(
@@ -77,7 +83,9 @@ class Intake:
         connection: KafkaConnection,
         settings: HttpSettings,
         pii_secret: PiiSecret | None = None,
+        transforms: Mapping[str, Transform] | None = None,
     ) -> None:
+        self._transforms = transforms or {}
         self._settings = settings
         self._deliveries = Deliveries()
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
@@ -130,20 +138,24 @@ class Intake:
 
     def _send(
         self, contract: Contract, form: Form, body: bytes, idempotency_key: str | None
-    ) -> Sequence[tuple[Item, Delivery | EventError | DeliveryError]]:
+    ) -> Sequence[tuple[Item, Sent]]:
         items = read_items(form, body, contract, self._settings.max_records)
         return [(item, self._send_one(contract, item, idempotency_key)) for item in items]
 
-    def _send_one(
-        self, contract: Contract, item: Item, idempotency_key: str | None
-    ) -> Delivery | EventError | DeliveryError:
+    def _send_one(self, contract: Contract, item: Item, idempotency_key: str | None) -> Sent:
         if item.fields is None:
             return _unreadable(contract, item)
-        event_id = None if "event_id" in contract.fields else _id_text(item.fields.pop("event_id", None))
+        fields = item.fields
+        if contract.name in self._transforms:
+            made = shaped(self._transforms[contract.name], fields)
+            if isinstance(made, (LeftOut, NotShaped)):
+                return made
+            fields = made
+        event_id = None if "event_id" in contract.fields else _id_text(fields.pop("event_id", None))
         if event_id is None and idempotency_key is not None:
             event_id = f"{idempotency_key}:{item.index}"
         try:
-            return self._producer.send(contract.name, item.fields, event_id=event_id)
+            return self._producer.send(contract.name, fields, event_id=event_id)
         except (EventError, DeliveryError) as error:
             return error
 
@@ -165,8 +177,15 @@ def _id_text(given: Any) -> str | None:
     return str(given) if type(given) is int else ""
 
 
-def _answer(item: Item, answer: Delivery | EventError | DeliveryError, outcome: Outcome) -> Answer:
+def _answer(item: Item, answer: Sent, outcome: Outcome) -> Answer:
     place: Answer = {"index": item.index} if item.line is None else {"index": item.index, "line": item.line}
+    if isinstance(answer, LeftOut):
+        outcome.left_out += 1
+        return {**place, "status": "left_out"}
+    if isinstance(answer, NotShaped):
+        outcome.refused += 1
+        why = {"reason": "transform", "detail": answer.detail, "field": None}
+        return {**place, "status": "refused", **why, "error": answer.detail}
     if isinstance(answer, EventError):
         outcome.refused += 1
         why = {"reason": answer.reason, "detail": answer.detail, "field": answer.field}

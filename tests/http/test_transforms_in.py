@@ -1,0 +1,71 @@
+"""A function of the project between a request and the contract."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from headrace_ingestion.errors import DeclarationError, SettingsError
+from served_project import written_project
+from serving import Client, serving
+
+import headrace
+from headrace.http.transforms import transforms_of
+from headrace.project import Project
+
+AT = "2026-01-31T12:00:00Z"
+FUNCTION = """\
+def take(record):
+    if record.get("kind") == "ping":
+        return None
+    if record.get("kind") == "odd":
+        return [record]
+    return {"series": record["device"], "at": record["at"], "value": 60 * record["minutes"], "event_id": record["id"]}
+"""
+
+
+@pytest.fixture
+def project(broker: Any, tmp_path: Path) -> Project:
+    """A project whose readings come in another form."""
+    prefix = f"t{uuid.uuid4().hex[:10]}."
+    broker.create_topic(f"{prefix}events.reading", 1)
+    written_project(tmp_path)
+    (tmp_path / "headrace.yaml").write_text("name: trial\nhttp: {transforms: {reading: 'shaping_in:take'}}\n")
+    (tmp_path / "shaping_in.py").write_text(FUNCTION)
+    flags = {"kafka.bootstrap_servers": broker.bootstrap_servers, "kafka.topic_prefix": prefix}
+    return headrace.open(tmp_path, flags=flags)
+
+
+def test_the_function_shapes_leaves_out_and_fails_for_its_record_alone(project: Project) -> None:
+    call = {"device": "s", "at": AT, "minutes": 2, "id": "one"}
+    records = [call, {"kind": "ping"}, {"kind": "odd"}, {"device": "s"}, {**call, "minutes": -1}]
+    with serving(project) as port:
+        answer = Client(port).post("/events/reading", records)
+    data = answer.data
+    assert answer.status == 207
+    assert [one["status"] for one in data["records"]] == ["accepted", "left_out", "refused", "refused", "refused"]
+    assert (data["accepted"], data["refused"], data["left_out"]) == (1, 3, 1)
+    assert [(one["reason"], one["detail"]) for one in data["records"][2:]] == [
+        ("transform", "the transform returned list, expected a record or None"),
+        ("transform", "the transform raised KeyError: 'at'"),
+        ("out_of_range", "field 'value' expects at least 0, got a value below it"),
+    ]
+    (stored,) = project.events.tail("reading", start="earliest", count=None)
+    assert stored.event_id == "one"
+    assert stored.fields is not None
+    assert stored.fields["value"] == 120
+
+
+def test_a_function_of_an_event_that_nobody_sends_is_refused(tmp_path: Path) -> None:
+    written_project(tmp_path)
+    settings = tmp_path / "headrace.yaml"
+    settings.write_text(f"name: trial\nhttp: {json.dumps({'transforms': {'readings': 'shaping_in:take'}})}\n")
+    with pytest.raises(SettingsError) as caught:
+        transforms_of(headrace.open(tmp_path))
+    assert str(caught.value) == (
+        "http.transforms names the event 'readings', which nobody sends\n  events:  reading\n  try:     reading"
+    )
+    settings.write_text("name: trial\nhttp: {transforms: {reading: take}}\n")
+    with pytest.raises(DeclarationError, match="'take', for the event 'reading', does not name a function"):
+        headrace.open(tmp_path)
