@@ -10,11 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from headrace_ingestion import Producer
-
 from headrace.bench.errors import BenchError
 from headrace.bench.figures import summary
 from headrace.bench.load import LatencyPart, Load, Noted, Reading, end_offsets, read_arrivals, send_open_loop
+from headrace.pii import project_secret
 from headrace.project import Project, open_project
 from headrace.stack.up import start_detached, stop_stack
 from headrace.templates import copy_example, load_simulator
@@ -127,7 +126,7 @@ def _prepare(project: Project, history: Sequence[Any], bench: LatencyBench, repo
     if not bench.history:
         return
     report(f"streaming {bench.history:,} calls of history")
-    with Producer(list(project.contracts.values()), project.connection()) as producer:
+    with project.events.producer() as producer:
         for event in history:
             producer.send(event.event, event.fields, event_id=event.event_id)
     _await_rows(project, f"features.{VIEW}", bench.history)
@@ -162,7 +161,7 @@ def _measure(
     if bench.history:
         topics["scores"] = f"{connection.topic_prefix}scores.{MODEL}"
     longest_seconds = bench.seconds + bench.warm_up_seconds + _AFTERWARDS_SECONDS
-    load = Load(tuple(project.contracts.values()), connection, EVENT, events, bench.rate)
+    load = Load(tuple(project.contracts.values()), connection, EVENT, events, bench.rate, project_secret(project))
     barrier = context.Barrier(1 + len(topics))
     results: multiprocessing.queues.Queue[Noted] = context.Queue()
     processes = [context.Process(target=send_open_loop, args=(load, barrier, results), daemon=True)]

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from headrace_ingestion import Producer
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.feature_rows import read_feature_row
+from headrace_ingestion.pii import PiiSecret
 from headrace_ingestion.settings import KafkaConnection
 
 LatencyPart = Literal["sent", "features", "scores"]
@@ -50,6 +51,7 @@ class Load:
         event: Name of the event.
         events: Event id and fields, in order.
         rate: Events a second; each is due at its own instant, however late the one before was.
+        pii_secret: What personal data is hashed with.
     """
 
     contracts: tuple[Contract, ...]
@@ -57,13 +59,14 @@ class Load:
     event: str
     events: Sequence[tuple[str, dict[str, Any]]]
     rate: int
+    pii_secret: PiiSecret | None = None
 
 
 def send_open_loop(load: Load, barrier: Barrier, results: "Queue[Noted]") -> None:
     """Send the load and put the notes into the queue. The body of a process."""
     sent: dict[str, int] = {}
     behind: dict[str, int] = {}
-    with Producer(load.contracts, load.connection) as producer:
+    with Producer(load.contracts, load.connection, pii_secret=load.pii_secret) as producer:
         barrier.wait(_BARRIER_SECONDS)
         began_ns = time.monotonic_ns()
         for number, (event_id, fields) in enumerate(load.events):

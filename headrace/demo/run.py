@@ -14,7 +14,6 @@ from headrace_ingestion.errors import HeadraceError
 from headrace_ingestion.settings import KafkaConnection
 
 from headrace.demo.report import Report, make_report
-from headrace.pii import project_secret
 from headrace.project import Project, open_project
 from headrace.stack.up import start_detached, stop_stack
 from headrace.templates import copy_example, load_simulator
@@ -137,12 +136,9 @@ def _send(project: Project, stream: Iterable[Any], *, rate: float | None, truth:
         rate: Events a second; None: as fast as the broker takes them.
         truth: Filled with what each call was.
     """
-    from headrace_ingestion import Producer
-
     calls = 0
     began = time.monotonic()
-    secret = project_secret(project)
-    with Producer(list(project.contracts.values()), project.connection(), pii_secret=secret) as producer:
+    with project.events.producer() as producer:
         for number, event in enumerate(stream):
             if rate is not None:
                 ahead_seconds = number / rate - (time.monotonic() - began)

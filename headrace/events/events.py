@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.errors import REASONS, DeclarationError, HeadraceError, UnknownEventError, closest
@@ -355,6 +355,21 @@ class Events:
                 f"--reason {closest(reason, reasons) or reasons[0]}",
             )
         return Chosen(event, reason, since, until)
+
+    def producer(self, **options: Any) -> Producer:
+        """Return a producer of all events of the project, for its brokers and with its secret for personal data.
+
+        Args:
+            options: As for `headrace_ingestion.Producer`.
+
+        Raises:
+            DeclarationError: A contract is wrong, or there is none.
+            SettingsError: There is no secret to hash personal data with, or an option is wrong.
+            NotRunningError: The stack of this project is down.
+        """
+        contracts = list(self._project.contracts.values())
+        secret = project_secret(self._project)
+        return Producer(contracts, self._project.connection(), pii_secret=secret, **options)
 
     @contextmanager
     def _producer(

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from headrace_ingestion.producer import Producer
 from headrace_streaming.cluster import ClusterAwayError, FlinkCluster, LiveJob
 
 from headrace.project import Project, open_project
@@ -191,7 +190,7 @@ def send_calls(compose: Compose, seed: int) -> str:
     """Send calls of the example's simulator through the host's port, each with its event time; return a subscriber."""
     project = compose.project
     calls = list(_simulator().simulate(CALLS, seed))
-    with Producer(list(project.contracts.values()), project.connection()) as producer:
+    with project.events.producer() as producer:
         deliveries = [
             producer.send(
                 "call", call.fields, event_id=call.event_id, timestamp_ms=int(call.started_at.timestamp() * 1000)
@@ -265,6 +264,7 @@ def _containers(folder: Path) -> Compose:
         "HEADRACE_FLINK__REST_PORT": str(flink),
         "HEADRACE_LAKE__PATH": str(folder / "lake"),
         "HEADRACE_ONLINE__STORE": "valkey",
+        "HEADRACE_PII__SECRET": "a secret of this test alone",
         "HEADRACE_ONLINE__URL": f"redis://{LOOPBACK}:{valkey}/0",
         "HEADRACE_MLFLOW__TRACKING_URI": f"http://{LOOPBACK}:{mlflow}",
     }

@@ -18,7 +18,7 @@ import nbformat
 import psutil
 import pytest
 from e2e_types import Demo, kill, restarts, until
-from headrace_ingestion import Delivery, DeliveryError, Producer
+from headrace_ingestion import Delivery, DeliveryError
 from kafka import KafkaAdminClient
 from nbclient import NotebookClient
 
@@ -58,7 +58,7 @@ class Load:
         self._thread.join()
 
     def _run(self) -> None:
-        producer = Producer(list(self._project.contracts.values()), self._project.connection())
+        producer = self._project.events.producer()
         with producer:
             number = 0
             while not self._stop.wait(1 / RATE):
@@ -82,7 +82,7 @@ class Load:
             "home_country": "DE",
             "country": "FR" if number % 5 else "DE",
             "callee_country": "DE",
-            "device": f"d{number % 3}",
+            "device": f"crash-{number % 3}",
         }
 
 
@@ -167,7 +167,7 @@ def _settled(project: Project) -> bool:
 
 def _assert_events_are_there_once(project: Project, load: Load) -> None:
     found = project.lake.sql(
-        "SELECT event_id, count(*) FROM raw.events_call WHERE subscriber_id LIKE 'crash-%' GROUP BY 1"
+        "SELECT event_id, count(*) FROM raw.events_call WHERE device LIKE 'crash-%' GROUP BY 1"
     ).rows
     stored = dict(found)
     assert load.delivered <= stored.keys()
@@ -185,7 +185,7 @@ def _assert_the_online_store_has_the_newest(project: Project) -> None:
     newest = project.lake.sql(
         """
         SELECT subscriber_id, max_by(source_offset, (generation, clock, source_offset)) FROM features.subscriber
-        WHERE subscriber_id LIKE 'crash-%' GROUP BY 1
+        WHERE subscriber_id IN (SELECT subscriber_id FROM events.call WHERE device LIKE 'crash-%') GROUP BY 1
         """
     ).rows
     with open_online_store(project) as store:
@@ -304,7 +304,7 @@ def _send_pings(project: Project, stop: threading.Event) -> int:
     """Send pings, some of which come up to three seconds late, until told to stop; return how many."""
     chance = random.Random(1)
     number = 0
-    with Producer(list(project.contracts.values()), project.connection()) as producer:
+    with project.events.producer() as producer:
         while not stop.wait(0.005):
             number += 1
             behind = timedelta(seconds=chance.choice([0, 0, 0, 0.2, 0.9, 1.1, 3]))

@@ -84,8 +84,10 @@ def test_four_weeks_of_several_hundred_subscribers_with_three_to_four_percent_fr
 
 def test_every_event_keeps_its_contract(calls: list[Any], contracts: dict[str, Contract]) -> None:
     from headrace_ingestion.codec import compile_encoder
+    from headrace_ingestion.pii import PiiSecret
 
-    encode = {name: compile_encoder(contract) for name, contract in contracts.items()}
+    secret = PiiSecret("any secret of this test")
+    encode = {name: compile_encoder(contract, secret) for name, contract in contracts.items()}
     for event in simulator.with_labels(iter(calls[:3_000])):
         assert encode[event.event](event.fields)
 
