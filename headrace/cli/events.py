@@ -14,6 +14,7 @@ from headrace.cli.common import Invocation, common_options
 from headrace.cli.dead_letters import dead_letters, fix_and_replay
 from headrace.cli.event_contracts import codegen, compat, hash_, schema
 from headrace.cli.event_options import parsed_speed, parsed_time, reading_options
+from headrace.cli.event_sql import sql
 
 if TYPE_CHECKING:
     from headrace.events.check import RefusedRow
@@ -229,6 +230,7 @@ def tail(
 
 
 group.add_command(dead_letters)
+group.add_command(sql)
 group.add_command(fix_and_replay)
 
 

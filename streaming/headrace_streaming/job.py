@@ -159,14 +159,18 @@ def submit(plan: JobPlan, kafka: KafkaTables, settings: JobSettings) -> JobClien
     return client
 
 
-def table_environment(options: Mapping[str, str]) -> StreamTableEnvironment:
-    """Return a table environment with these options of Flink; the jars among them can be loaded by `execute`."""
+def quiet_imports() -> None:
+    """Silence what the import of PyFlink says without meaning it; to be called before."""
     # Extension modules of Beam, which PyFlink imports, were built against older ones of their own; harmless.
     warnings.filterwarnings(
         "ignore", message=".* size changed, may indicate binary incompatibility", category=RuntimeWarning
     )
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
 
+
+def table_environment(options: Mapping[str, str]) -> StreamTableEnvironment:
+    """Return a table environment with these options of Flink; the jars among them can be loaded by `execute`."""
+    quiet_imports()
     from pyflink.common import Configuration
     from pyflink.datastream import StreamExecutionEnvironment
     from pyflink.table import StreamTableEnvironment
