@@ -25,6 +25,7 @@ from headrace_lake.offsets import OffsetRange, recorded_offsets
 from headrace_lake.tables import TableSpec
 
 from headrace.events.check import NOT_A_ROW, RefusedRow
+from headrace.events.import_letters import ImportLetters
 from headrace.events.mapping import FieldPlan, Reading, plan_fields, reading_digest
 from headrace.events.replay import OnProgress
 from headrace.events.rows import Row, header, read_rows
@@ -169,6 +170,7 @@ class _Import:
             skip = recorded[begun] or 0
             self.report.resumed_after += skip
             next_row = skip
+            self._letters = ImportLetters(self._folder, self._contract, digest)
             for rows, done_bytes in _batches(source, plan, skip):
                 self._commit(self._records(source, plan, digest, rows), begun, next_row or None, rows[-1].number + 1)
                 next_row = rows[-1].number + 1
@@ -178,16 +180,20 @@ class _Import:
 
     def _records(self, source: Source, plan: FieldPlan, digest: str, rows: list[Row]) -> list[StoredRecord]:
         found = []
+        self._numbers = {row.line: row.number for row in rows}
         for row in rows:
+            made_id = f"{digest}-{row.number}"
             if row.values is None:
+                self._letters.add(row.number, "not_json", row.problem, None, made_id)
                 self._refuse(RefusedRow(str(source.path), row.line, NOT_A_ROW, row.problem))
                 continue
+            fields, event_id = plan.fields(row.values), plan.event_id(row.values) or made_id
             try:
-                encoded = self._encode(plan.fields(row.values))
+                encoded = self._encode(fields)
             except EventError as error:
+                self._letters.add(row.number, error.reason, error.detail, fields, event_id)
                 self._refuse(RefusedRow(str(source.path), row.line, error.reason, error.detail))
                 continue
-            event_id = plan.event_id(row.values) or f"{digest}-{row.number}"
             trace = f"00-{digest}{digest}-{row.number + 1:016x}-00"
             named = ((EVENT_ID, event_id), (CONTRACT, self._contract.label), (TRACEPARENT, trace))
             headers = [(name, value.encode()) for name, value in named]
@@ -207,7 +213,12 @@ class _Import:
         decoded = self._decode(placed)
         for refused in decoded.refused:
             line = records[refused.record.offset - first].offset
+            value, ids = refused.record.value or b"", dict(refused.record.headers)
+            event_id = (ids[EVENT_ID] or b"").decode()
+            self._letters.add(self._numbers[line], refused.reason, refused.detail, orjson.loads(value), event_id)
             self._refuse(RefusedRow(refused.record.topic, line, refused.reason, refused.detail))
+        # Before the rows: a run that ends in between finds them there.
+        self._letters.store(next_row)
         rows = decoded.rows
         new = self._new(rows.column("event_id").to_pylist())
         self.report.repeats += rows.num_rows - len(new)

@@ -74,6 +74,48 @@ def rows_of(folder: Path, query: str) -> list[tuple[Any, ...]]:
     return open_project(folder).lake.sql(query).rows
 
 
+def test_a_refused_row_is_a_dead_letter_once_however_often_the_file_is_imported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = '{"subscriber_id": "s1", "started_at": "2025-01-01T01:00:00Z", "duration_s": -2, "event_id": "mine"}\n'
+    (folder / "past.jsonl").write_text((folder / "past.jsonl").read_text() + "no JSON\n" + wrong)
+
+    def ended(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    # Letters are there, their rows are not: the run ended in between.
+    with monkeypatch.context() as patched:
+        patched.setattr(importing, "commit", ended)
+        (folder / "past.jsonl").write_text(wrong + (folder / "past.jsonl").read_text())
+        run_on(folder)("import", "call", str(folder / "past.jsonl"))
+    query = 'SELECT "offset", reason, event_id, event FROM ops.dead_letters ORDER BY 1'
+    letters = rows_of(folder, query)
+    assert added(folder)["added"] == 20
+    assert rows_of(folder, query) == letters
+    assert [(place, reason, own) for place, reason, own, _ in letters] == [
+        (0, "out_of_range", "mine"), (11, "wrong_type", letters[1][2]),
+        (22, "not_json", letters[2][2]), (23, "out_of_range", "mine"),
+    ]  # fmt: skip
+    assert added(folder)["done_before"] == 1
+    assert rows_of(folder, query) == letters
+    shown = CliRunner().invoke(
+        root,
+        ["events", "fix-and-replay", "call", "--sql", "abs(duration_s) AS duration_s", "--dry-run", "--output", "json",
+         "--project", str(folder)],
+    )  # fmt: skip
+    assert json.loads(shown.stdout)["counts"] == {"would_be_sent": 2, "refused": 2}
+
+
+def test_a_refused_row_of_an_event_with_personal_data_is_kept_nowhere(folder: Path) -> None:
+    contract = folder / "events" / "call.yaml"
+    contract.write_text(
+        contract.read_text().replace("subscriber_id: {type: string", "subscriber_id: {type: string, pii: hash")
+    )
+    assert "pii" in contract.read_text()
+    assert added(folder)["refused"] == 1
+    assert rows_of(folder, "SELECT count(*) FROM ops.dead_letters") == [(0,)]
+
+
 def test_rows_stand_before_the_topic_in_the_order_of_the_file_and_bad_ones_in_a_file_of_their_own(folder: Path) -> None:
     report = added(folder, "--bad", str(folder / "bad.jsonl"))
     assert (report["added"], report["refused"], report["reasons"]) == (20, 1, {"wrong_type": 1})
