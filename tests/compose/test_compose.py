@@ -3,6 +3,7 @@
 Needs a container engine with the images below; skips with the reason where they are not.
 """
 
+import http.client
 import importlib.util
 import json
 import os
@@ -12,13 +13,15 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from headrace_streaming.cluster import ClusterAwayError, FlinkCluster, LiveJob
 
+from headrace.http.keys import project_keys
 from headrace.project import Project, open_project
 from headrace.stack.ports import LOOPBACK, free_ports
 
@@ -40,11 +43,13 @@ class Compose:
         name: Name of the compose project.
         environment: What `docker-compose.yml` is given.
         settings: What a command of the host is given to work against these containers.
+        http_key: Key of the service `http` that may send calls.
     """
 
     name: str
     environment: dict[str, str] = field(repr=False)
     settings: dict[str, str]
+    http_key: str = field(default="", repr=False)
 
     def run(self, *arguments: str, timeout_seconds: float = 60) -> str:
         """Run `docker compose` and return what it printed to standard output; a failure shows everything it printed."""
@@ -92,6 +97,11 @@ def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     if reason is not None:
         pytest.skip(reason)
     containers = _containers(tmp_path_factory.mktemp("compose"))
+    # The server does not listen before there is a key.
+    key = project_keys(containers.project).add("test", ["events:write:call"], datetime.now(UTC))
+    containers = replace(containers, http_key=key)
+    # The containers' user is another one than root, who may write this.
+    project_keys(containers.project).path.chmod(0o644)
     # The first build fetches two gigabytes; later ones only what changed.
     containers.run("build", "feature-job", timeout_seconds=1800)
     try:
@@ -111,7 +121,7 @@ def test_every_container_is_healthy_and_only_this_machine_reaches_their_ports(co
     assert {name: entry["Health"] for name, entry in services.items()} == dict.fromkeys(services, "healthy")
     assert set(services) == {
         "kafka", "valkey", "mlflow", "flink-jobmanager", "flink-taskmanager",
-        "feature-job", "lake-writer", "lake-upkeep", "rekey", "online-writer", "scorer",
+        "feature-job", "lake-writer", "lake-upkeep", "rekey", "online-writer", "scorer", "http",
     }  # fmt: skip
     hosts = {port["URL"] for entry in services.values() for port in entry["Publishers"] or () if port["PublishedPort"]}
     assert hosts == {LOOPBACK}
@@ -130,6 +140,16 @@ def test_events_sent_from_the_host_become_equal_rows_in_the_lake_and_values_in_t
         return found.declaration if found else None
 
     eventually(lambda: newest() == compose.project.views["subscriber"].digest, "values in the online store", 60)
+
+
+def test_an_event_comes_in_over_http_with_a_key_and_not_without(compose: Compose) -> None:
+    call = next(iter(_simulator().simulate(1, 7)))
+    fields = {**call.fields, "event_id": "over-http"}
+    assert post_call(compose, fields, None) == 401
+    assert post_call(compose, fields, compose.http_key) == 200
+    found = compose.project.events.tail("call", start="earliest", count=None)
+    assert [event.event_id for event in found if event.event_id == "over-http"] == ["over-http"]
+    await_rows(compose, CALLS + 1)
 
 
 def test_a_killed_submitter_finds_the_job_that_it_left_on_the_cluster(compose: Compose) -> None:
@@ -184,6 +204,15 @@ def test_a_model_server_answers_the_host(compose: Compose) -> None:
     location = client.get_experiment(experiment).artifact_location
     # Through the server, not by a folder that only it has.
     assert location.startswith("mlflow-artifacts:")
+
+
+def post_call(compose: Compose, fields: dict[str, Any], key: str | None) -> int:
+    """Post a call to the service and return the status of the answer."""
+    connection = http.client.HTTPConnection(LOOPBACK, compose.project.settings.http.port, timeout=60)
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    connection.request("POST", "/events/call", json.dumps(fields, default=lambda at: at.isoformat()), headers)
+    with connection.getresponse() as answer:
+        return answer.status
 
 
 def send_calls(compose: Compose, seed: int) -> str:
@@ -245,8 +274,9 @@ def _simulator() -> Any:
 
 
 def _containers(folder: Path) -> Compose:
-    kafka, valkey, mlflow, flink = free_ports(4)
+    kafka, valkey, mlflow, flink, http = free_ports(5)
     (folder / "lake").mkdir()
+    (folder / "keys").mkdir()
     environment = {
         # Never root: it would be allowed what the user of a team's machine is not.
         "HEADRACE_UID": str(os.getuid() or 1000),
@@ -257,6 +287,9 @@ def _containers(folder: Path) -> Compose:
         "HEADRACE_VALKEY_HOST_PORT": str(valkey),
         "HEADRACE_MLFLOW_HOST_PORT": str(mlflow),
         "HEADRACE_FLINK_HOST_PORT": str(flink),
+        "HEADRACE_HTTP_HOST_PORT": str(http),
+        "HEADRACE_HTTP_KEYS_FOLDER": str(folder / "keys"),
+        "COMPOSE_PROFILES": "http",
     }
     settings = {
         "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": f"{LOOPBACK}:{kafka}",
@@ -267,6 +300,8 @@ def _containers(folder: Path) -> Compose:
         "HEADRACE_PII__SECRET": "a secret of this test alone",
         "HEADRACE_ONLINE__URL": f"redis://{LOOPBACK}:{valkey}/0",
         "HEADRACE_MLFLOW__TRACKING_URI": f"http://{LOOPBACK}:{mlflow}",
+        "HEADRACE_HTTP__KEYS": str(folder / "keys" / "http-keys.json"),
+        "HEADRACE_HTTP__PORT": str(http),
     }
     return Compose(f"headrace-test-{uuid.uuid4().hex[:8]}", environment, settings)
 
