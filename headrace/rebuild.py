@@ -6,7 +6,7 @@ import fcntl
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deltalake import DeltaTable
@@ -14,6 +14,7 @@ from headrace_ingestion.errors import HeadraceError, closest
 from headrace_lake.delta_table import active_files, open_for_read
 from headrace_lake.errors import LakeError
 from headrace_lake.layout import is_table, table_folder
+from headrace_lake.partitions import stored_partition
 from headrace_lake.rebuild.comparing import Comparison, compare, undeclared_columns, wanted_deletions
 from headrace_lake.rebuild.reading import reach_of, read_anew
 from headrace_lake.rebuild.swapping import kept_table, swap_in
@@ -145,7 +146,9 @@ def _read(
     reach = reach_of(project.connection(), old, spec)
     if reach is None:
         return None
-    read_anew(project.connection(), fresh, spec, reach, lambda rows: say(f"{spec.full_name}: {rows:,} rows read"))
+    # A rebuilt table keeps the partitions that it has.
+    laid_out = spec if old is None else replace(spec, partition=stored_partition(old))
+    read_anew(project.connection(), fresh, laid_out, reach, lambda rows: say(f"{spec.full_name}: {rows:,} rows read"))
     compact(kept_table(fresh, spec), engine=engine)
     anew = opened(kept_table(fresh, spec))
     forgotten = open_for_read(table_folder(lake, "ops", "forgotten"))

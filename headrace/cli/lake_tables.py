@@ -29,7 +29,8 @@ def describe(call: Invocation, table: str) -> None:
     if call.output.is_json:
         call.output.record({**facts, "columns": columns})
         return
-    facts["partitioned_by"] = ", ".join(found.partitioned_by) or None
+    for name in ("partitioned_by", "sorted_by", "readers"):
+        facts[name] = ", ".join(facts.get(name) or ()) or None
     call.output.record({name: value for name, value in facts.items() if value is not None})
     call.output.line("")
     call.output.table(
@@ -80,7 +81,8 @@ def _contract(project: "Project", table: str) -> dict[str, Any]:
     shown = {
         field: declared.model_dump(mode="json", exclude_defaults=True) for field, declared in contract.fields.items()
     }
-    return {"contract": contract.label, "description": contract.description, "fields": shown}
+    readers = None if contract.access is None else contract.access.readers
+    return {"contract": contract.label, "description": contract.description, "readers": readers, "fields": shown}
 
 
 def _field_text(field: dict[str, Any] | None) -> str | None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 
+from headrace_ingestion.access_card import AccessCard, check_access
 from headrace_ingestion.checks import field_check
 from headrace_ingestion.documents import Document, load_document, read_document
 from headrace_ingestion.durations import Duration
@@ -65,6 +66,7 @@ class Contract(BaseModel):
         max_ahead: How far an event's time may lie after the timestamp of its record.
         partitions: Partitions of the topic; None leaves it to `topic` and the settings.
         topic_settings: What the topic is made with, and is kept to.
+        access: Who reads its table, by what key and range; None: sorted by key and time, no partitions.
         description: For people.
     """
 
@@ -78,6 +80,7 @@ class Contract(BaseModel):
     max_ahead: Duration = timedelta(minutes=5)
     partitions: Annotated[int, pydantic.Field(ge=1, strict=True)] | None = None
     topic_settings: TopicSettings | None = pydantic.Field(default=None, alias="topic")
+    access: AccessCard | None = None
     description: str | None = None
 
     _origin: str | None = PrivateAttr(default=None)
@@ -105,6 +108,8 @@ class Contract(BaseModel):
         self._check_role("time", ("timestamp",))
         self._check_role("key", KEY_TYPES)
         self._check_defaults()
+        if self.access is not None:
+            check_access(self.access, self.fields, self.key)
         if self.fields[self.key].pii == "mask":
             raise DeclarationProblem(
                 f"'key' is the field {self.key!r} with pii: mask: many subjects would become one",
@@ -183,9 +188,8 @@ class Contract(BaseModel):
     @cached_property
     def digest(self) -> str:
         """Twelve hexadecimal digits of what the contract demands; descriptions do not count."""
-        demands = self.model_dump(
-            mode="json", exclude_defaults=True, exclude={"description", "fields", "topic_settings"}
-        )
+        not_demanded = {"description", "fields", "topic_settings", "access"}
+        demands = self.model_dump(mode="json", exclude_defaults=True, exclude=not_demanded)
         # A list, not a mapping: the order of the fields is the order of the checks.
         demands["fields"] = [[name, field.demands()] for name, field in self.fields.items()]
         if self._made_of:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 import pydantic
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationInfo, model_validator
 
+from headrace_ingestion.access_card import AccessCard
 from headrace_ingestion.contract import Contract, contract_files, derivation_of, index_contracts
 from headrace_ingestion.documents import load_document, read_document
 from headrace_ingestion.durations import Duration
@@ -39,6 +40,7 @@ class _Derivation(BaseModel):
         key: The field whose value is the Kafka key: one key, one partition, one order.
         time: Name of the field with the event time.
         topic: What the topic is made with, and is kept to.
+        access: Who reads its table, by what key and range.
         description: For people.
     """
 
@@ -49,6 +51,7 @@ class _Derivation(BaseModel):
     key: str
     time: Name | None = None
     topic: TopicSettings | None = None
+    access: AccessCard | None = None
     description: str | None = None
 
     def _own(self) -> dict[str, Any]:
@@ -58,6 +61,7 @@ class _Derivation(BaseModel):
             "version": self.version,
             "key": self.key,
             "topic": self.topic,
+            "access": self.access,
             "description": self.description,
         }
 

@@ -17,7 +17,8 @@ class RekeyedContract(Contract):
 
     def __init__(self, contract: Contract, key: str) -> None:
         fields = {info.alias or name: getattr(contract, name) for name, info in Contract.model_fields.items()}
-        super().__init__(**{**fields, "key": key})
+        card = contract.access and contract.access.by_another_key()
+        super().__init__(**{**fields, "key": key, "access": card})
         self._origin = contract._origin
         self._lines = contract._lines
         self._progress = contract._progress

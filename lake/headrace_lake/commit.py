@@ -16,6 +16,7 @@ from headrace_lake.delta_table import open_for_append, stored_schema, write_erro
 from headrace_lake.errors import LakeWriteError
 from headrace_lake.layout import table_folder
 from headrace_lake.offsets import OffsetRange, recorded_offsets
+from headrace_lake.partitions import partition_columns, with_period
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import TableSpec
 from headrace_lake.unique import StoredKeys
@@ -86,7 +87,8 @@ def commit(
             return Seek(recorded)
         try:
             new = rows if stored_keys is None else stored_keys.without_repeats(rows, handle)
-            append(handle, new, {app_id: place.next for app_id, place in ranges.items()})
+            placed = with_period(new, spec, partition_columns(handle))
+            append(handle, placed, {app_id: place.next for app_id, place in ranges.items()})
         except CommitFailedError:
             continue
         except (DeltaError, OSError) as error:
@@ -114,7 +116,7 @@ def append_rows(lake: Path, spec: TableSpec, rows: pa.Table, who: str) -> None:
     for _ in range(ATTEMPTS):
         handle = open_for_append(lake, spec)
         try:
-            append(handle, rows, {}, who)
+            append(handle, with_period(rows, spec, partition_columns(handle)), {}, who)
         except CommitFailedError:
             continue
         except (DeltaError, OSError) as error:

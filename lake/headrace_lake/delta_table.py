@@ -15,7 +15,7 @@ from deltalake.schema import Schema as DeltaSchema
 
 from headrace_lake.errors import LakeError, LakeWriteError
 from headrace_lake.layout import is_table, table_folder
-from headrace_lake.schemas import arrow_schema, table_properties
+from headrace_lake.schemas import arrow_schema, made_schema, table_properties
 from headrace_lake.tables import TableSpec
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,11 @@ def _made(folder: Path, spec: TableSpec) -> DeltaTable:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return DeltaTable.create(
-            str(folder), DeltaSchema.from_arrow(arrow_schema(spec)), mode="ignore", configuration=table_properties(spec)
+            str(folder),
+            DeltaSchema.from_arrow(made_schema(spec)),
+            mode="ignore",
+            partition_by=None if spec.partition is None else [spec.partition.column],
+            configuration=table_properties(spec),
         )
     except CommitFailedError:
         return DeltaTable(folder)  # another writer made it in the same instant

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from headrace_lake.commit_log import committed_at, read_commit
 from headrace_lake.delta_table import deleted_before, open_for_read, stored_schema
 from headrace_lake.layout import Schema, table_folder
-from headrace_lake.schemas import arrow_schema
+from headrace_lake.partitions import partition_columns
+from headrace_lake.schemas import made_schema
 from headrace_lake.tables import TableSpec
 from headrace_lake.views import sql_type
 
@@ -28,6 +29,8 @@ class TableDescription:
         time: The column of event time; None: the table is not declared.
         version: Delta version; None when the table is declared and not yet made.
         partitioned_by: Columns by which its files stand in folders.
+        declared_partition: Such a column of a table that is made now, where this one is otherwise; `none`: it has none.
+        sorted_by: Columns that rows of a compacted file are sorted by; None: the table is not declared.
         files: Number of Parquet files.
         bytes: Their size together.
         rows: Number of rows.
@@ -44,6 +47,8 @@ class TableDescription:
     time: str | None = None
     version: int | None = None
     partitioned_by: tuple[str, ...] = ()
+    declared_partition: str | None = None
+    sorted_by: tuple[str, ...] | None = None
     files: int = 0
     bytes: int = 0
     rows: int = 0
@@ -65,11 +70,19 @@ def describe_table(lake: Path, schema: Schema, name: str, spec: TableSpec | None
     """
     folder = table_folder(lake, schema, name)
     handle = open_for_read(folder)
-    columns = arrow_schema(spec) if handle is None and spec else stored_schema(handle) if handle else pa.schema([])
+    columns = made_schema(spec) if handle is None and spec else stored_schema(handle) if handle else pa.schema([])
     key, time = (spec.key_column, spec.time_column) if spec else (None, None)
     types = {field.name: sql_type(field.type) for field in columns}
     if handle is None:
-        return TableDescription(f"{schema}.{name}", types, key, time)
+        return TableDescription(
+            f"{schema}.{name}",
+            types,
+            key,
+            time,
+            partitioned_by=_wanted(spec),
+            sorted_by=spec.sort_columns if spec else None,
+        )
+    there = tuple(partition_columns(handle))
     files = pa.table(handle.get_add_actions(flatten=True))
     return TableDescription(
         f"{schema}.{name}",
@@ -77,7 +90,9 @@ def describe_table(lake: Path, schema: Schema, name: str, spec: TableSpec | None
         key,
         time,
         handle.version(),
-        tuple(handle.metadata().partition_columns),
+        there,
+        None if spec is None or _wanted(spec) == there else ", ".join(_wanted(spec)) or "none",
+        None if spec is None else spec.sort_columns,
         files.num_rows,
         pc.sum(files.column("size_bytes")).as_py() or 0,
         pc.sum(files.column("num_records")).as_py() or 0,
@@ -87,6 +102,10 @@ def describe_table(lake: Path, schema: Schema, name: str, spec: TableSpec | None
         _commit_time(folder, handle.version()),
         deleted_before(handle),
     )
+
+
+def _wanted(spec: TableSpec | None) -> tuple[str, ...]:
+    return () if spec is None or spec.partition is None else (spec.partition.column,)
 
 
 def _extreme(files: pa.Table, which: str, column: str | None) -> datetime | None:

@@ -58,11 +58,20 @@ def arrow_schema(spec: TableSpec) -> pa.Schema:
     return pa.schema([pa.field(column.name, arrow_type(column)) for column in spec.all_columns])
 
 
+def made_schema(spec: TableSpec) -> pa.Schema:
+    """Return the schema that the table is made with: a partition by a period has a column of its own."""
+    rows = arrow_schema(spec)
+    if spec.partition is None or spec.partition.period is None:
+        return rows
+    return rows.append(pa.field(spec.partition.column, pa.string()))
+
+
 def table_properties(spec: TableSpec) -> dict[str, str]:
     """Return the Delta properties of a new table."""
     pruned_by = [spec.time_column, "_recorded_at", "_partition", "_offset"]
     if spec.schema == "features":
         pruned_by.append("revision")
+    pruned_by += [name for name in spec.sort_by if spec.partition is None or name != spec.partition.column]
     return {
         # A commit opens the table anew: the log it replays stays short (measured at 2,000 files: 33 ms against 46 ms at
         # an interval of 100).

@@ -14,7 +14,8 @@ from deltalake import DeltaTable
 from headrace_lake.as_of import NEWEST, AsOf, version_at
 from headrace_lake.delta_table import active_files, deleted_before, open_for_read, stored_schema
 from headrace_lake.layout import Schema, stored_tables, table_folder
-from headrace_lake.schemas import arrow_schema
+from headrace_lake.partitions import partition_types
+from headrace_lake.schemas import arrow_schema, made_schema
 from headrace_lake.tables import TableSpec
 from headrace_lake.views import Snapshot, default_sql
 
@@ -71,6 +72,7 @@ def take_snapshot(
         is_repaired=schema == "features" and _is_repaired(handle),
         deleted_before=deleted_before(handle),
         defaults=_defaults(spec),
+        partitions=partition_types(handle),
     )
 
 
@@ -90,7 +92,7 @@ def _defaults(spec: TableSpec | None) -> dict[str, str]:
 
 def declared_snapshot(spec: TableSpec) -> Snapshot:
     """Return a table with its declared columns and without rows."""
-    return Snapshot(spec.schema, spec.name, arrow_schema(spec))
+    return Snapshot(spec.schema, spec.name, made_schema(spec))
 
 
 def table_info(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from headrace_ingestion.access_card import AccessCard, Period
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.errors import closest
 from headrace_ingestion.fields import Field, FieldType
@@ -54,6 +55,19 @@ PLACE_COLUMNS = (
 """Stand in every table after the record's own columns: where the record stood in its topic."""
 
 
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """By what the files of a table stand in folders.
+
+    Attributes:
+        column: The column; that of a period holds text and is in no record.
+        period: The period of event time that the column names, such as `2025-01-31`; None: a column of its own.
+    """
+
+    column: str
+    period: Period | None = None
+
+
 @dataclass(frozen=True)
 class TableSpec:
     """A table of the lake and the topic that feeds it.
@@ -69,6 +83,8 @@ class TableSpec:
         dead_letters_here: For events: the writer itself records what the contract refuses, because no job reads them.
         unique_by: Of rows equal in these columns the first is kept, over the whole table.
         committed_only: Whether records of open or aborted Kafka transactions are left out.
+        partition: By what files stand in folders, of a table that is made now.
+        sort_by: Columns that rows of a compacted file are sorted by before key and time.
     """
 
     schema: Schema
@@ -81,6 +97,8 @@ class TableSpec:
     dead_letters_here: bool = False
     unique_by: tuple[str, ...] = ()
     committed_only: bool = True
+    partition: Partition | None = None
+    sort_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.all_columns]
@@ -108,10 +126,12 @@ class TableSpec:
     def sort_columns(self) -> tuple[str, ...]:
         """Order of rows inside a compacted file.
 
-        By key and time; the writer looks for repeats of a table with `unique_by` by time, so there time comes first.
+        By key and time, unless `sort_by` says more; the writer looks for repeats of a table with `unique_by` by time,
+        so there time comes first.
         """
         key_and_time = (self.key_column, self.time_column)
-        return (*(reversed(key_and_time) if self.unique_by else key_and_time), "_partition", "_offset")
+        columns = (*self.sort_by, *(reversed(key_and_time) if self.unique_by else key_and_time))
+        return (*dict.fromkeys(columns), "_partition", "_offset")
 
     @cached_property
     def all_columns(self) -> tuple[Column, ...]:
@@ -146,7 +166,15 @@ def events_table(
         contract=contract,
         dead_letters_here=dead_letters_here,
         committed_only=committed_only,
+        partition=None if contract.access is None else _partition(contract.access),
+        sort_by=() if contract.access is None else contract.access.sort,
     )
+
+
+def _partition(card: AccessCard) -> Partition | None:
+    if card.period is not None:
+        return Partition(f"_{card.period}", card.period)
+    return None if card.partition is None else Partition(card.partition)
 
 
 def _event_column(name: str, field: Field) -> Column:

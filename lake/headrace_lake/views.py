@@ -46,6 +46,7 @@ class Snapshot:
         is_repaired: Whether a row may have a revision above 0.
         deleted_before: Rows with an event time before this may have been deleted for their age; None: none ever were.
         defaults: Column → SQL of what stands where it is null, as the contract says.
+        partitions: Column → SQL type of the columns that stand in the paths of files, and not in the files.
     """
 
     schema: Schema
@@ -56,6 +57,7 @@ class Snapshot:
     is_repaired: bool = False
     deleted_before: datetime | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
+    partitions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def full_name(self) -> str:
@@ -138,8 +140,22 @@ def rows_of(snapshot: Snapshot) -> str:
     names = ", ".join(_filled(column.name, snapshot.defaults) for column in snapshot.columns)
     # A column that was added later is missing in all older files, at first in every file: the empty branch gives it a
     # name and a type, and is optimised away.
-    files = f"SELECT * FROM read_parquet({text_list(snapshot.files)}, union_by_name = true)"
+    files = f"SELECT * FROM {files_of(snapshot.files, snapshot.partitions)}"
     return f"SELECT {names} FROM ({files} UNION ALL BY NAME {empty})"
+
+
+def files_of(files: Iterable[str], partitions: Mapping[str, str], *options: str) -> str:
+    """Return the SQL of the rows of Parquet files, with the columns that stand in their paths.
+
+    Args:
+        files: The files, at least one.
+        partitions: Column → SQL type of those columns.
+        options: More options of `read_parquet`.
+    """
+    if partitions:
+        types = ", ".join(f"{quoted(name)}: {type_}" for name, type_ in partitions.items())
+        options = (*options, "hive_partitioning = true", f"hive_types = {{{types}}}")
+    return f"read_parquet({', '.join((text_list(files), *options, 'union_by_name = true'))})"
 
 
 def _filled(name: str, defaults: Mapping[str, str]) -> str:

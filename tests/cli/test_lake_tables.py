@@ -1,6 +1,7 @@
 """`headrace lake describe` and `register` as they are typed."""
 
 import gzip
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,11 +29,14 @@ def test_describe_says_columns_contract_files_and_freshness(run: Run) -> None:
     assert found == {
         "contract": "call/1",
         "description": None,
+        "readers": None,
         "table": "events.call",
         "key": "subscriber_id",
         "time": "started_at",
         "version": 1,
         "partitioned_by": [],
+        "declared_partition": None,
+        "sorted_by": ["subscriber_id", "started_at", "_partition", "_offset"],
         "files": 1,
         "rows": 50,
         "oldest_event": "2025-01-01T00:00:00.123000+00:00",
@@ -41,6 +45,21 @@ def test_describe_says_columns_contract_files_and_freshness(run: Run) -> None:
         "deleted_before": None,
     }
     assert "double, minimum 0" in run("describe", "events.call").stdout
+
+
+def test_describe_says_how_a_table_is_laid_out_and_what_its_card_says_since(run: Run, tmp_path: Path) -> None:
+    event = tmp_path / "project" / "events" / "call.yaml"
+    card = "access: {partition: day, sort: [device], readers: ['fraud desk: one subscriber, 30 days']}\n"
+    event.write_text(event.read_text() + card)
+    found = answer(run("describe", "events.call", "--output", "json"))
+    assert (found["partitioned_by"], found["declared_partition"]) == ([], "_day")
+    assert found["sorted_by"] == ["device", "subscriber_id", "started_at", "_partition", "_offset"]
+    assert found["readers"] == ["fraud desk: one subscriber, 30 days"]
+    shutil.rmtree(tmp_path / "project" / ".headrace" / "lake")
+    found = answer(run("describe", "events.call", "--output", "json"))
+    assert (found["partitioned_by"], found["declared_partition"]) == (["_day"], None)
+    assert {"column": "_day", "type": "VARCHAR", "field": None} in found["columns"]
+    assert "fraud desk" in run("describe", "events.call").stdout
 
 
 def test_a_table_that_is_declared_and_empty_is_described_and_an_unknown_one_is_an_error(run: Run) -> None:

@@ -165,18 +165,17 @@ def test_a_query_for_a_time_reads_the_one_row_group_that_can_hold_it(tmp_path: P
     assert "Row Groups Scanned: 1 / 4" in plan
 
 
-def test_a_partitioned_table_is_refused_with_what_upkeep_knows(tmp_path: Path) -> None:
+def test_a_table_with_more_of_delta_is_refused_with_what_upkeep_knows(tmp_path: Path) -> None:
     folder = tmp_path / "events" / "foreign"
     folder.mkdir(parents=True)
-    DeltaTable.create(str(folder), pa.schema([("day", pa.string()), ("v", pa.int64())]), partition_by=["day"])
+    DeltaTable.create(str(folder), pa.schema([("v", pa.int64())]), configuration={"delta.enableChangeDataFeed": "true"})
     with pytest.raises(LakeError) as error:
         compact(table(tmp_path, "events.foreign"))
     assert str(error.value) == (
         "table events.foreign is left as it is: upkeep does not know its form\n"
-        "  protocol:    reader 1, writer 2\n"
-        "  partitions:  day\n"
-        "  expected:    reader 1, writer 2, no partitions\n"
-        "  try:         headrace lake history events.foreign"
+        "  protocol:  reader 1, writer 4\n"
+        "  expected:  reader 1, writer 2\n"
+        "  try:       headrace lake history events.foreign"
     )
 
 

@@ -162,3 +162,32 @@ def test_a_rebuild_that_ends_anywhere_leaves_the_old_rows_or_the_new(
     assert rows(project) == before
     assert rebuild(project)[0].comparison.is_equal
     assert rows(project) == before
+
+
+def test_a_table_in_partitions_is_rebuilt_in_those_it_has_whatever_its_card_says_since(
+    broker: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "events").mkdir()
+    event = tmp_path / "events" / "call.yaml"
+    event.write_text(f"{EVENT}access: {{partition: hour}}\n")
+    (tmp_path / "headrace.yaml").write_text("name: trial\n")
+    flags = {
+        "kafka.bootstrap_servers": broker.bootstrap_servers,
+        "kafka.topic_prefix": f"t{uuid.uuid4().hex[:8]}.",
+    }
+    project = headrace.open(tmp_path, flags=flags)
+    spec = spec_of(project)
+    broker.create_topic(spec.topic, 2)
+    hours = [call_record(number, started_at=f"2025-01-01T{number % 3:02d}:00:00Z") for number in range(ROWS)]
+    send(broker.connection, spec.topic, hours, partitions=2)
+    with running_writer(broker.connection, lake_path(project), [spec]) as writer:
+        until(lambda: rows_written(writer, "events.call") == ROWS)
+    table = headrace.open(project.folder).lake.sql("select * from raw.events_call where _partition = 0").arrow()
+    append_rows(lake_path(project), spec, _moved(table.drop_columns(["_hour"]), -1_000), "import")
+    before = rows(project)
+    event.write_text(f"{EVENT}access: {{partition: day}}\n")
+    (done,) = rebuild(headrace.open(tmp_path, flags=flags), ["events.call"])
+    assert (done.comparison.is_equal, done.comparison.kept, done.is_swapped) == (True, ROWS // 2, True)
+    assert rows(project) == before
+    folders = {Path(file).parent.name for file in handle(project).file_uris()}
+    assert folders == {f"_hour=2025-01-01T0{hour}" for hour in range(3)}

@@ -10,6 +10,7 @@ EVENT: dict[str, Any] = {
     "max_ahead": "10m",
     "partitions": 8,
     "topic": {"retention": "30d", "replication": 3, "min_in_sync": 2, "compression": "zstd"},
+    "access": {"partition": "city", "sort": ["city", "at"], "readers": ["the desk: one rider over 30 days"]},
     "description": "one ride",
     "fields": {
         "rider": {"type": "string", "pii": "hash", "max_length": 64, "pattern": "^[a-z]+$"},

@@ -35,6 +35,8 @@ CANNOT_SAY = {
     ("event", "`scale` is not above `precision`, nor `min_items` above `max_items`"):
         r"'(scale|min_items)' .* is above",
     ("event", "`min_in_sync` is not above `replication`"): r"'min_in_sync' .* is above",
+    ("event", "`access` names fields of the event: those of `sort` have an order, that of `partition` has few values"):
+        r"'(sort|partition)' names the field",
     ("event", "a `default` is a value that the field accepts"): r"the default of '\w+' is one that the field refuses",
     ("event", "a `pattern` is a regular expression that Python, Java and RE2 read alike"):
         r"the pattern .* (has|is not)",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from deltalake import DeltaTable
 
 from headrace_lake.delta_table import active_files, deleted_before, stored_schema
+from headrace_lake.partitions import partition_types, stored_partition
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep.rewrite import Engine, ask
@@ -89,6 +90,8 @@ def compare(spec: TableSpec, old: DeltaTable | None, fresh: DeltaTable, left_out
 def undeclared_columns(spec: TableSpec, old: DeltaTable) -> list[str]:
     """Return columns that the table has and its declaration has not: a rebuilt row cannot have their values."""
     declared = set(arrow_schema(spec).names)
+    if (partition := stored_partition(old)) is not None and partition.period is not None:
+        declared.add(partition.column)  # computed from the event time
     return [name for name in stored_schema(old).names if name not in declared]
 
 
@@ -121,4 +124,5 @@ def _names(spec: TableSpec) -> set[str]:
 
 def _rows(spec: TableSpec, handle: DeltaTable | None) -> str:
     files = () if handle is None else tuple(active_files(handle))
-    return f"({rows_of(Snapshot(spec.schema, spec.name, arrow_schema(spec), files))})"
+    partitions = {} if handle is None else partition_types(handle)
+    return f"({rows_of(Snapshot(spec.schema, spec.name, arrow_schema(spec), files, partitions=partitions))})"

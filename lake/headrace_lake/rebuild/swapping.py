@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import unquote
 
 from deltalake import DeltaTable
 
@@ -13,7 +14,7 @@ from headrace_lake.layout import is_table, table_folder
 from headrace_lake.rebuild.comparing import IS_OF_TOPIC
 from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep.compact import LEVEL
-from headrace_lake.upkeep.files import KeptTable, stored_files
+from headrace_lake.upkeep.files import KeptTable, by_partition, stored_files
 from headrace_lake.upkeep.rewrite import Engine, Replacement, replace_files, write_merged
 
 WHO = "headrace lake rebuild"
@@ -55,16 +56,18 @@ def swap_in(lake: Path, fresh: Path, spec: TableSpec, old: DeltaTable | None, le
     table, beside, anew = kept_table(lake, spec), kept_table(fresh, spec), DeltaTable(source)
     removed = stored_files(old, spec.time_column)
     added = []
-    if removed:
-        added.append(write_merged(table, old, removed, level=LEVEL, engine=engine, keep=f"({IS_OF_TOPIC}) IS NOT TRUE"))
+    for files in by_partition(removed):
+        added.append(write_merged(table, old, files, level=LEVEL, engine=engine, keep=f"({IS_OF_TOPIC}) IS NOT TRUE"))
     for file in stored_files(anew, spec.time_column):
         written = write_merged(beside, anew, [file], level=LEVEL, engine=engine, keep=f"({left_out}) IS NOT TRUE")
-        (source / written.path).replace(target / written.path)
+        place = target / unquote(written.path)
+        place.parent.mkdir(exist_ok=True)
+        (source / unquote(written.path)).replace(place)
         added.append(written)
     counts = [json.loads(one.stats)["numRecords"] for one in added]
     for one, count in zip(added, counts, strict=True):
         if count == 0:
-            (target / one.path).unlink()
+            (target / unquote(one.path)).unlink()
     full = [one for one, count in zip(added, counts, strict=True) if count]
     fewer = sum(file.rows or 0 for file in removed) - sum(counts)
     return replace_files(table, Replacement("rebuild", removed, full, fewer, changes_data=True), WHO) is not None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from deltalake.exceptions import DeltaError
 
 from headrace_lake.errors import LakeError
-from headrace_lake.upkeep.files import KeptTable, StoredFile, opened, stored_files
+from headrace_lake.upkeep.files import KeptTable, StoredFile, by_partition, opened, stored_files
 from headrace_lake.upkeep.rewrite import Engine, compression_level, replace_by_one
 
 TARGET_BYTES = 134_217_728
@@ -58,7 +58,7 @@ def is_small(size_bytes: int, target_bytes: int) -> bool:
 
 
 def plan_bins(files: Sequence[StoredFile], target_bytes: int) -> list[list[StoredFile]]:
-    """Return which small files become one: neighbours in event time, up to the target together.
+    """Return which small files become one: neighbours in event time of one partition, up to the target together.
 
     Args:
         files: Files of a table, oldest event time first.
@@ -69,15 +69,16 @@ def plan_bins(files: Sequence[StoredFile], target_bytes: int) -> list[list[Store
 
 
 def full_bins(files: Sequence[StoredFile], target_bytes: int) -> list[list[StoredFile]]:
-    """Return all files in bins of neighbours: up to the target together, or a larger one alone."""
+    """Return all files in bins of neighbours of one partition: up to the target together, or a larger one alone."""
     bins: list[list[StoredFile]] = []
-    room = 0
-    for file in files:
-        if not bins or file.bytes > room:
-            bins.append([])
-            room = target_bytes
-        bins[-1].append(file)
-        room -= file.bytes
+    for partition in by_partition(files):
+        room = 0
+        for file in partition:
+            if file is partition[0] or file.bytes > room:
+                bins.append([])
+                room = target_bytes
+            bins[-1].append(file)
+            room -= file.bytes
     return bins
 
 

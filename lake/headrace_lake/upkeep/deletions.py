@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from deltalake import DeltaTable
 
 from headrace_lake.errors import FilesMovedError, LakeWriteError
+from headrace_lake.partitions import partition_types
 from headrace_lake.upkeep.files import KeptTable, StoredFile, opened
 from headrace_lake.upkeep.rewrite import (
     ENGINE_ERRORS,
@@ -19,7 +20,7 @@ from headrace_lake.upkeep.rewrite import (
     rewrite_error,
     write_merged,
 )
-from headrace_lake.views import text_list
+from headrace_lake.views import files_of
 
 # A compaction that replaces a file in between makes the plan void; it is the only one who does.
 _ATTEMPTS = 20
@@ -55,7 +56,8 @@ class Deletion:
         """
         for _ in range(_ATTEMPTS):
             try:
-                return sum(found for found, _ in self._counts(self.files(opened(self.table))).values())
+                handle = opened(self.table)
+                return sum(found for found, _ in self._counts(handle, self.files(handle)).values())
             except FilesMovedError:
                 continue
         raise self._overtaken(0)
@@ -84,7 +86,7 @@ class Deletion:
         """Yield what deletes the rows, a commit each; a file is written when its turn has come."""
         handle = opened(self.table)
         files = self.files(handle)
-        counts = self._counts(files)
+        counts = self._counts(handle, files)
         whole = [file for file in files if 0 < counts[file.path][0] == counts[file.path][1]]
         if whole:
             yield Replacement(self.action, whole, (), sum(counts[file.path][0] for file in whole), True)
@@ -95,14 +97,15 @@ class Deletion:
                 added = write_merged(self.table, handle, [file], level=level, engine=self.engine, keep=keep)
                 yield Replacement(self.action, [file], [added], found, True)
 
-    def _counts(self, files: Sequence[StoredFile]) -> dict[str, tuple[int, int]]:
+    def _counts(self, handle: DeltaTable, files: Sequence[StoredFile]) -> dict[str, tuple[int, int]]:
         """Return path → its rows that go, and all of its rows."""
         if not files:
             return {}
+        partitions = partition_types(handle)
         paths = {str(file.place(self.table.folder)): file.path for file in files}
         query = (
             f"SELECT filename, count(*) FILTER (WHERE {self.condition}), count(*) "
-            f"FROM read_parquet({text_list(paths)}, filename = true, union_by_name = true) GROUP BY filename"
+            f"FROM {files_of(paths, partitions, 'filename = true')} GROUP BY filename"
         )
         try:
             found = {paths[name]: (rows, all_) for name, rows, all_ in ask(query, self.engine)}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -16,6 +16,7 @@ from headrace_ingestion.errors import closest
 from headrace_lake.delta_table import stored_schema
 from headrace_lake.errors import LakeError
 from headrace_lake.layout import Schema, stored_tables, table_folder
+from headrace_lake.partitions import partition_columns
 from headrace_lake.tables import TableSpec
 
 # What delta-rs gives a table unless somebody asks for more; rewriting files by hand is safe in these.
@@ -58,6 +59,7 @@ class StoredFile:
         rows: Its rows; None when the log does not say.
         oldest: Smallest event time; None when the log does not say.
         newest: Largest event time; None when the log does not say.
+        partition: Partition column → value, as the log has it; empty where the table has no partitions.
     """
 
     path: str
@@ -65,6 +67,12 @@ class StoredFile:
     rows: int | None
     oldest: datetime | None
     newest: datetime | None
+    partition: Mapping[str, str | None] = field(default_factory=dict, compare=False)
+
+    @property
+    def partition_folder(self) -> str:
+        """The folder of its partition inside the table, as the log has it; files of one folder are of one partition."""
+        return self.path.rpartition("/")[0]
 
     def place(self, folder: Path) -> Path:
         """Return where the file stands; the log writes paths as URLs do."""
@@ -104,7 +112,7 @@ def opened(table: KeptTable) -> DeltaTable:
     """Return a fresh handle of a table whose files may be replaced.
 
     Raises:
-        LakeError: It cannot be opened, is partitioned, or has features of Delta that rewriting by files would break.
+        LakeError: It cannot be opened, or has features of Delta that rewriting by files would break.
     """
     try:
         handle = DeltaTable(table.folder)
@@ -114,16 +122,14 @@ def opened(table: KeptTable) -> DeltaTable:
             {"folder": str(table.folder)},
             f"ls {table.folder}/_delta_log",
         ) from error
-    protocol, partitions = handle.protocol(), handle.metadata().partition_columns
-    is_plain = protocol.min_reader_version <= _READER_VERSION and protocol.min_writer_version <= _WRITER_VERSION
-    if is_plain and not partitions:
+    protocol = handle.protocol()
+    if protocol.min_reader_version <= _READER_VERSION and protocol.min_writer_version <= _WRITER_VERSION:
         return handle
     raise LakeError(
         f"table {table.full_name} is left as it is: upkeep does not know its form",
         {
             "protocol": f"reader {protocol.min_reader_version}, writer {protocol.min_writer_version}",
-            "partitions": ", ".join(partitions),
-            "expected": f"reader {_READER_VERSION}, writer {_WRITER_VERSION}, no partitions",
+            "expected": f"reader {_READER_VERSION}, writer {_WRITER_VERSION}",
         },
         f"headrace lake history {table.full_name}",
     )
@@ -134,13 +140,36 @@ def stored_files(handle: DeltaTable, time_column: str) -> list[StoredFile]:
     actions = pa.table(handle.get_add_actions(flatten=True))
     if actions.num_rows == 0:
         return []
+    partitions = partition_columns(handle)
     oldest, newest = f"min.{time_column}", f"max.{time_column}"
     # A log without any statistics has no such columns.
     files = [
-        StoredFile(row["path"], row["size_bytes"], row.get("num_records"), row.get(oldest), row.get(newest))
+        StoredFile(
+            row["path"],
+            row["size_bytes"],
+            row.get("num_records"),
+            row.get(oldest),
+            row.get(newest),
+            {name: _logged(row[f"partition.{name}"]) for name in partitions},
+        )
         for row in actions.to_pylist()
     ]
     return sorted(files, key=lambda file: (file.oldest is not None, file.oldest, file.path))
+
+
+def by_partition(files: Sequence[StoredFile]) -> list[list[StoredFile]]:
+    """Return the files of each partition, in their order; of a table without partitions all in one."""
+    found: dict[str, list[StoredFile]] = {}
+    for file in files:
+        found.setdefault(file.partition_folder, []).append(file)
+    return list(found.values())
+
+
+def _logged(value: object) -> str | None:
+    """Return a value of a partition as the log writes it."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def present_columns(handle: DeltaTable, names: Sequence[str]) -> list[str]:

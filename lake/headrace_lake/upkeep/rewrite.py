@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import duckdb
@@ -25,6 +26,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from headrace_lake.delta_table import DELETED_BEFORE, deleted_before, stored_schema
 from headrace_lake.errors import FilesMovedError, LakeError, LakeWriteError
+from headrace_lake.partitions import partition_types
 from headrace_lake.upkeep.files import KeptTable, StoredFile, opened, present_columns
 from headrace_lake.views import Snapshot, quoted, rows_of, text
 
@@ -87,12 +89,12 @@ def write_merged(
     engine: Engine,
     keep: str = "true",
 ) -> AddAction:
-    """Write the rows of some files into one new file, in the order of the table, and return its entry for the log.
+    """Write the rows of files of one partition into one new file, in the order of the table; return its log entry.
 
     Args:
         table: The table.
         handle: One of its versions, which has the files.
-        files: The files to be read.
+        files: The files to be read, at least one, all of one partition.
         level: Level of zstd, 1 to 22.
         engine: What may be used.
         keep: Condition of the rows to be kept, in SQL.
@@ -101,12 +103,21 @@ def write_merged(
         FilesMovedError: A file is not there any more.
         LakeError: A file cannot be read, the disk is full, or the new file has not the rows that it should have.
     """
+    partitions = partition_types(handle)
     snapshot = Snapshot(
-        table.schema, table.name, stored_schema(handle), tuple(str(one.place(table.folder)) for one in files)
+        table.schema,
+        table.name,
+        stored_schema(handle),
+        tuple(str(one.place(table.folder)) for one in files),
+        partitions=partitions,
     )
     order = ", ".join(f"{quoted(name)} NULLS LAST" for name in present_columns(handle, table.sort_columns))
-    rows = f"SELECT * FROM ({rows_of(snapshot)}) WHERE {keep}" + (f" ORDER BY {order}" if order else "")
-    path = table.folder / file_name(level)
+    # What stands in the path of a file does not stand in it.
+    columns = f"* EXCLUDE ({', '.join(map(quoted, partitions))})" if partitions else "*"
+    rows = f"SELECT {columns} FROM ({rows_of(snapshot)}) WHERE {keep}" + (f" ORDER BY {order}" if order else "")
+    folder = files[0].partition_folder
+    name = f"{folder}/{file_name(level)}" if folder else file_name(level)
+    path = table.folder / unquote(name)
     options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {level}, ROW_GROUP_SIZE {_ROW_GROUP_ROWS}"
     try:
         ((written,),) = ask(f"COPY ({rows}) TO {text(str(path))} ({options})", engine)
@@ -124,9 +135,9 @@ def write_merged(
             f"headrace lake sql 'select count(*) from {table.full_name}'",
         )
     return AddAction(
-        path=path.name,
+        path=name,
         size=path.stat().st_size,
-        partition_values={},
+        partition_values=dict(files[0].partition),
         modification_time=time.time_ns() // 1_000_000,
         data_change=keep != "true",
         stats=_statistics(handle, metadata),
@@ -266,7 +277,10 @@ def _swapped(table: KeptTable, replacement: Replacement, who: str) -> int | None
 
 def _removals(replacement: Replacement) -> list[RemoveAction]:
     now_ms = time.time_ns() // 1_000_000
-    return [RemoveAction(file.path, replacement.changes_data, now_ms, file.bytes, {}) for file in replacement.removed]
+    return [
+        RemoveAction(file.path, replacement.changes_data, now_ms, file.bytes, dict(file.partition))
+        for file in replacement.removed
+    ]
 
 
 def _note(replacement: Replacement) -> dict[str, object]:
@@ -282,7 +296,7 @@ def _note(replacement: Replacement) -> dict[str, object]:
 
 def _remove_new(table: KeptTable, replacement: Replacement) -> None:
     for added in replacement.added:
-        (table.folder / added.path).unlink(missing_ok=True)
+        (table.folder / unquote(added.path)).unlink(missing_ok=True)
 
 
 def _force_to_disk(path: Path) -> None:
