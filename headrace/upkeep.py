@@ -9,6 +9,7 @@ from headrace_ingestion.errors import SettingsError, closest
 from headrace_lake.upkeep.compact import Compaction, compact
 from headrace_lake.upkeep.files import KeptTable, kept_tables
 from headrace_lake.upkeep.record import record
+from headrace_lake.upkeep.relayout import lay_out_anew
 from headrace_lake.upkeep.retain import Retained, Tiers, retain
 from headrace_lake.upkeep.rewrite import Engine
 from headrace_lake.upkeep.schedule import UpkeepPolicy, entry_of
@@ -53,7 +54,12 @@ def upkeep_policy(project: Project) -> UpkeepPolicy:
 
 
 def compact_tables(
-    project: Project, names: Sequence[str] = (), *, target_bytes: int | None = None, dry_run: bool = False
+    project: Project,
+    names: Sequence[str] = (),
+    *,
+    target_bytes: int | None = None,
+    rewrite: bool = False,
+    dry_run: bool = False,
 ) -> list[Compaction]:
     """Merge the small files of tables, whatever their number.
 
@@ -61,16 +67,26 @@ def compact_tables(
         project: The project.
         names: `<schema>.<name>` of tables; none: all.
         target_bytes: Size that files are made to have; None: that of the settings.
+        rewrite: Write each row anew, in the partitions and the order that are declared now.
         dry_run: Only say what would be done.
 
     Raises:
         LakeError: There is no such table, or it could not be compacted.
+        LakeWriteError: A table was changed faster than it could be rewritten.
     """
     policy = upkeep_policy(project)
+    lake, tables = lake_path(project), _tables(project, names)
+    if rewrite:
+        specs = {spec.full_name: spec for spec in project_tables(project)}
+        return _recorded(
+            project,
+            [table for table in tables if table.full_name in specs],
+            lambda table: lay_out_anew(lake, table, specs[table.full_name], engine=policy.engine, dry_run=dry_run),
+        )
     size_bytes = policy.target_bytes if target_bytes is None else target_bytes
     return _recorded(
         project,
-        _tables(project, names),
+        tables,
         lambda table: compact(table, target_bytes=size_bytes, engine=policy.engine, dry_run=dry_run),
     )
 

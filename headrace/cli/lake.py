@@ -73,14 +73,20 @@ _dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what wo
 @click.option(
     "--target-bytes", type=click.IntRange(min=2), help="Size that files are made to have; default: upkeep.target_bytes."
 )
+@click.option("--rewrite", is_flag=True, help="Write each row anew, in the partitions and order declared now.")
 @_dry_run_option
 @common_options
-def compact(call: Invocation, tables: tuple[str, ...], target_bytes: int | None, dry_run: bool) -> None:
-    """Merge small files, sorted by key and time, of the tables named or of all. Writer and readers go on meanwhile."""
+def compact(call: Invocation, tables: tuple[str, ...], target_bytes: int | None, rewrite: bool, dry_run: bool) -> None:
+    """Merge small files, sorted by key and time, of the tables named or of all. Writer and readers go on meanwhile.
+
+    With --rewrite, the tables named are laid out as the access card of their event says; the writer has to be at rest.
+    """
     from headrace.upkeep import compact_tables
 
+    if rewrite and not tables:
+        raise click.UsageError("--rewrite writes whole tables: name them\n  try:  events.call --rewrite")
     with working("compacting"):
-        done = compact_tables(call.project, tables, target_bytes=target_bytes, dry_run=dry_run)
+        done = compact_tables(call.project, tables, target_bytes=target_bytes, rewrite=rewrite, dry_run=dry_run)
     columns = ("table", "files_before", "files_after", "bytes_before", "bytes_after", "rows", "seconds")
     _show(call, columns, done, dry_run)
 

@@ -37,6 +37,11 @@ def describe(call: Invocation, table: str) -> None:
         ("column", "type", "in the contract"),
         [(one["column"], one["type"], _field_text(one["field"])) for one in columns],
     )
+    if found.declared_partition is not None:
+        call.output.line(
+            f"\nits card says otherwise: headrace lake compact {table} --rewrite lays the table out by "
+            f"{found.declared_partition}"
+        )
 
 
 @click.command()

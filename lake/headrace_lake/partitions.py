@@ -12,7 +12,7 @@ from headrace_ingestion.access_card import PERIODS, Period
 
 from headrace_lake.delta_table import stored_schema
 from headrace_lake.tables import Partition, TableSpec
-from headrace_lake.views import sql_type
+from headrace_lake.views import quoted, sql_type
 
 _FORMS: Final[Mapping[Period, str]] = {"month": "%Y-%m", "day": "%Y-%m-%d", "hour": "%Y-%m-%dT%H"}
 _PERIOD_COLUMNS: Final = {f"_{period}": period for period in PERIODS}
@@ -36,6 +36,11 @@ def stored_partition(handle: DeltaTable) -> Partition | None:
     """Return by what the table is partitioned; None: by nothing, or by several columns, which is none of our forms."""
     names = partition_columns(handle)
     return Partition(names[0], _PERIOD_COLUMNS.get(names[0])) if len(names) == 1 else None
+
+
+def period_sql(period: Period, time_column: str) -> str:
+    """Return the SQL of what the column of a period holds, in a session whose zone is UTC."""
+    return f"strftime({quoted(time_column)}, '{_FORMS[period]}')"
 
 
 def with_period(rows: pa.Table, spec: TableSpec, names: list[str]) -> pa.Table:

@@ -55,6 +55,13 @@ def test_describe_says_how_a_table_is_laid_out_and_what_its_card_says_since(run:
     assert (found["partitioned_by"], found["declared_partition"]) == ([], "_day")
     assert found["sorted_by"] == ["device", "subscriber_id", "started_at", "_partition", "_offset"]
     assert found["readers"] == ["fraud desk: one subscriber, 30 days"]
+    said = run("describe", "events.call").stdout.splitlines()[-1]
+    assert said == "its card says otherwise: headrace lake compact events.call --rewrite lays the table out by _day"
+    (done,) = answer(run("compact", "events.call", "--rewrite", "--output", "json"))
+    assert (done["table"], done["rows"], done["files_after"]) == ("events.call", 50, 1)
+    found = answer(run("describe", "events.call", "--output", "json"))
+    assert (found["partitioned_by"], found["declared_partition"]) == (["_day"], None)
+    assert "name them" in failure(run("compact", "--rewrite"))
     shutil.rmtree(tmp_path / "project" / ".headrace" / "lake")
     found = answer(run("describe", "events.call", "--output", "json"))
     assert (found["partitioned_by"], found["declared_partition"]) == (["_day"], None)

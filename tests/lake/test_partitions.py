@@ -9,18 +9,20 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 from headrace_ingestion.contract import Contract
-from headrace_lake import Lake, events_table
+from headrace_lake import Lake, LakeError, events_table
 from headrace_lake.commit import Committed, commit
 from headrace_lake.decode import compile_decoder
-from headrace_lake.delta_table import active_files
+from headrace_lake.delta_table import active_files, deleted_before
 from headrace_lake.history import table_history
 from headrace_lake.offsets import OffsetRange
 from headrace_lake.tables import TableSpec
+from headrace_lake.upkeep import relayout
 from headrace_lake.upkeep.compact import compact
 from headrace_lake.upkeep.deletions import Deletion
-from headrace_lake.upkeep.files import opened, stored_files
+from headrace_lake.upkeep.files import KeptTable, opened, stored_files
+from headrace_lake.upkeep.relayout import lay_out_anew
 from headrace_lake.upkeep.retain import Tiers, retain
-from headrace_lake.upkeep.rewrite import Engine
+from headrace_lake.upkeep.rewrite import Engine, mark_deleted
 from headrace_lake.upkeep.vacuum import LEAST_AGE, vacuum
 from lake_records import CALL, START_MS, call_record
 from upkeep_tables import APP, table
@@ -230,6 +232,72 @@ def test_a_table_that_is_there_keeps_its_partitions_whatever_the_card_says_then(
     assert folders(tmp_path / "b") == [f"_day=2025-01-0{day}" for day in range(1, 5)]
     assert len(read(tmp_path / "b", by_day)) == 16
     assert opened(table(tmp_path / "b", "events.call", [by_day])).metadata().partition_columns == ["_day"]
+
+
+EVERY = "select columns(lambda c: c <> '_day') from raw.events_call order by _offset"
+CARDS: list[dict[str, Any]] = [
+    {"partition": "day"},
+    {"partition": "state"},
+    {},
+    {"partition": "paid", "sort": ["state"]},
+]
+
+
+def test_a_table_is_laid_out_anew_as_its_card_says_with_its_offsets_notes_and_versions(tmp_path: Path) -> None:
+    more = {
+        "lines": {"type": "list", "items": {"type": "object", "fields": {"n": {"type": "int"}}}, "required": False},
+        "counts": {"type": "map", "values": {"type": "long"}, "required": False},
+        "price": {"type": "decimal", "precision": 9, "scale": 2, "required": False},
+    }
+    made = spec_of(more)
+    record = call_record(0, lines=[{"n": 1}, {"n": 2}], counts={"a": 1}, price="1.50", state="new", paid=True)
+    commit(tmp_path, made, compile_decoder(made)([record]).rows, {APP: OffsetRange(None, 1)})
+    write(tmp_path, made, 1, 25)
+    mark_deleted(table(tmp_path, "events.call", [made]), START, "test")
+    before = read(tmp_path, made, EVERY)
+    versions = []
+    for card in CARDS:
+        spec = spec_of(more, **card)
+        kept = table(tmp_path, "events.call", [spec])
+        assert lay_out_anew(tmp_path, kept, spec, engine=Engine(), dry_run=True).rows == 25
+        done = lay_out_anew(tmp_path, kept, spec, engine=Engine())
+        assert (done.rows, done.did_something) == (25, True)
+        versions.append(handle(tmp_path).version())
+        columns = [spec.partition.column] if spec.partition else []
+        assert handle(tmp_path).metadata().partition_columns == columns
+        assert read(tmp_path, spec, EVERY) == before
+        assert ("_day" in Lake(tmp_path).schemas()["events.call"].names) is (columns == ["_day"])
+    assert handle(tmp_path).transaction_version(APP) == 25
+    assert deleted_before(handle(tmp_path)) == START
+    write(tmp_path, spec, 25, 33)
+    assert len(read(tmp_path, spec)) == 33
+    second_day = "select count(*) from events.call where _day = '2025-01-02'"
+    assert Lake(tmp_path).sql(second_day, as_of={"events.call": versions[0]}).rows == [(4,)]
+    assert handle(tmp_path).history(2)[1]["userName"] == "headrace lake compact --rewrite"
+
+
+def test_a_table_that_is_changed_faster_than_it_is_rewritten_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, spec_of(), 0, 8)
+    spec, places = spec_of(partition="day"), iter(range(8, 100, 8))
+
+    def opened_by_both(kept: KeptTable) -> DeltaTable:
+        found = opened(kept)
+        at = next(places)
+        write(tmp_path, spec, at, at + 8)
+        return found
+
+    monkeypatch.setattr(relayout, "opened", opened_by_both)
+    with pytest.raises(LakeError) as error:
+        lay_out_anew(tmp_path, table(tmp_path, "events.call", [spec]), spec, engine=Engine())
+    assert str(error.value) == (
+        "table events.call was not laid out anew: it was changed by others during 3 attempts\n"
+        f"  folder:    {tmp_path / 'events' / 'call'}\n"
+        "  expected:  room for one more copy, and a writer that is not at work\n"
+        "  try:       headrace down, then this again"
+    )
+    assert [row[0] for row in read(tmp_path, spec, "select _offset from events.call order by 1")] == list(range(40))
 
 
 def _age(path: Path) -> None:

@@ -35,6 +35,7 @@ class Compaction:
         rows: Rows that were rewritten, or would be.
         seconds: Time it took.
         is_dry_run: Whether nothing was changed.
+        is_rewrite: Whether every row was to be written anew.
     """
 
     table: str
@@ -45,11 +46,12 @@ class Compaction:
     rows: int
     seconds: float
     is_dry_run: bool
+    is_rewrite: bool = False
 
     @property
     def did_something(self) -> bool:
         """Whether a file was replaced."""
-        return self.files_after < self.files_before and not self.is_dry_run
+        return (self.is_rewrite or self.files_after < self.files_before) and not self.is_dry_run
 
 
 def is_small(size_bytes: int, target_bytes: int) -> bool:

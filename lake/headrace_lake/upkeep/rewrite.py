@@ -9,7 +9,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,6 +151,13 @@ def ask(query: str, engine: Engine) -> list[tuple[Any, ...]]:
     Raises:
         duckdb.Error: It failed.
     """
+    with connected(engine) as connection:
+        return connection.execute(query).fetchall()
+
+
+@contextmanager
+def connected(engine: Engine) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection for statements of our own, within the engine's limits; its zone is UTC."""
     with tempfile.TemporaryDirectory(prefix="headrace-upkeep-") as spill:
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{engine.memory_bytes}B",
@@ -160,7 +168,7 @@ def ask(query: str, engine: Engine) -> list[tuple[Any, ...]]:
         }
         with duckdb.connect(":memory:", config=config) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            return connection.execute(query).fetchall()
+            yield connection
 
 
 def replace_files(table: KeptTable, replacement: Replacement, who: str) -> int | None:
