@@ -26,6 +26,7 @@ from headrace.project import Project, open_project
 from headrace.stack.ports import LOOPBACK, free_ports
 
 REPOSITORY = Path(__file__).parents[2]
+SECRET = "a secret of this test alone"
 PROJECT = REPOSITORY / "examples" / "roaming"
 # From which everything is started or built; they are not pulled from here.
 IMAGES = ("apache/kafka:4.1.1", "valkey/valkey:8", "python:3.12-slim-bookworm")
@@ -290,6 +291,7 @@ def _containers(folder: Path) -> Compose:
         "HEADRACE_HTTP_HOST_PORT": str(http),
         "HEADRACE_HTTP_KEYS_FOLDER": str(folder / "keys"),
         "COMPOSE_PROFILES": "http",
+        "HEADRACE_PII__SECRET": SECRET,
     }
     settings = {
         "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": f"{LOOPBACK}:{kafka}",
@@ -297,7 +299,7 @@ def _containers(folder: Path) -> Compose:
         "HEADRACE_FLINK__REST_PORT": str(flink),
         "HEADRACE_LAKE__PATH": str(folder / "lake"),
         "HEADRACE_ONLINE__STORE": "valkey",
-        "HEADRACE_PII__SECRET": "a secret of this test alone",
+        "HEADRACE_PII__SECRET": SECRET,
         "HEADRACE_ONLINE__URL": f"redis://{LOOPBACK}:{valkey}/0",
         "HEADRACE_MLFLOW__TRACKING_URI": f"http://{LOOPBACK}:{mlflow}",
         "HEADRACE_HTTP__KEYS": str(folder / "keys" / "http-keys.json"),
