@@ -38,6 +38,9 @@ KINDS = {
     "features": FileKind("features/*.yaml", "headrace_features.declaration", "ViewDeclaration"),
     "model": FileKind("models/*.yaml", "headrace_models.declaration", "ModelDeclaration"),
     "rollup": FileKind("rollups/*.yaml", "headrace_lake.rollups.declaration", "RollupDeclaration"),
+    "sink": FileKind("sinks/*.yaml", "headrace.sinks.declaration", "SinkDeclaration"),
+    "external": FileKind("external/*.yaml", "headrace.external", "ExternalDeclaration"),
+    "policy": FileKind("policy.yaml", "headrace.policy.rules", "Policy"),
     "settings": FileKind("headrace.yaml", "headrace.settings", "Settings"),
 }
 

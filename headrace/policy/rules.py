@@ -97,7 +97,7 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="the file policy.yaml")
 
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...] = Field(description="the rules; what none of them allows is denied")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

@@ -15,7 +15,7 @@ from headrace_ingestion.errors import DeclarationError, SettingsError
 from headrace_ingestion.fields import Name
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-FOLDER = "sinks"
+from headrace.settings_types import IsNumber
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -52,11 +52,15 @@ class HttpTarget(BaseModel):
     headers: Annotated[dict[str, str], AfterValidator(_headers)] = Field(
         default_factory=dict, description="further headers; secrets as `${NAME}`, a variable of the environment"
     )
-    batch: int = Field(default=1, ge=1, le=1_000, description="most records of one request; 1: a record is the body")
+    batch: Annotated[int, IsNumber] = Field(
+        default=1, ge=1, le=1_000, description="most records of one request; 1: a record is the body"
+    )
     timeout: Duration = Field(
         default=timedelta(seconds=10), description="how long a connection, or the answer to a request, may take"
     )
-    retries: int = Field(default=8, ge=0, le=1_000, description="further attempts after a failure that may pass")
+    retries: Annotated[int, IsNumber] = Field(
+        default=8, ge=0, le=1_000, description="further attempts after a failure that may pass"
+    )
     backoff: Duration = Field(
         default=timedelta(milliseconds=500), description="pause before the first; each further one is twice as long"
     )

@@ -134,11 +134,59 @@ ROLLUP: dict[str, Any] = {
     "take": {"amount": ["sum", "mean"], "rider": "distinct"},
     "description": "what is earned",
 }
+SINK: dict[str, Any] = {
+    "name": "cases",
+    "table": "ops.alerts",
+    "start": "earliest",
+    "where": "score > 0.9",
+    "select": "event_id, score",
+    "transform": "shaping:case",
+    "description": "alerts to the case system",
+    "http": {
+        "url": "https://cases.example/api",
+        "headers": {"Authorization": "Bearer ${TOKEN}"},
+        "batch": 20,
+        "timeout": "5s",
+        "retries": 4,
+        "backoff": "250ms",
+        "ca": "authority.pem",
+    },
+}
+EXTERNAL: dict[str, Any] = {
+    "name": "rates",
+    "path": "data/*.parquet",
+    "format": "parquet",
+    "columns": {"country": "VARCHAR", "rate": "DOUBLE"},
+    "description": "rates by country",
+}
+POLICY: dict[str, Any] = {
+    "rules": [
+        {
+            "name": "analysts",
+            "effect": "allow",
+            "principals": ["ana-*"],
+            "actions": ["sql:read"],
+            "resources": ["events.ride"],
+            "where": "amount > 1",
+            "mask": ["rider"],
+        },
+        {
+            "name": "services",
+            "effect": "deny",
+            "principals": ["billing"],
+            "actions": ["events:write", "features:read"],
+            "resources": ["*"],
+        },
+    ]
+}
 
 RICH: dict[str, dict[str, Any]] = {
     "event": EVENT,
     "features": FEATURES,
     "model": MODEL,
     "rollup": ROLLUP,
+    "sink": SINK,
+    "external": EXTERNAL,
+    "policy": POLICY,
     "settings": SETTINGS,
 }

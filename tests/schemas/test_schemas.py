@@ -22,8 +22,11 @@ from hypothesis import HealthCheck, given, settings
 from rich_declarations import EVENT, FEATURES, RICH
 from view_cases import declarations
 
+from headrace.external import ExternalDeclaration
+from headrace.policy.rules import Policy
 from headrace.schemas import KINDS, project_schema
 from headrace.settings import load_settings
+from headrace.sinks.declaration import SinkDeclaration
 from headrace.templates import examples
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "editors.md"
@@ -55,6 +58,12 @@ CANNOT_SAY = {
     ("rollup", "the event has the fields, of fitting types, and every column has a name of its own"):
         r"reads the field|has the column .* twice",
     ("rollup", "`every` is more than 0 and at most 366d"): r"'every' is no length of a pane",
+    ("sink", "`url` is an address of HTTP without a login"): r"'url' (is no address|holds a login)",
+    ("sink", "`headers` are names of HTTP that a sink does not set itself"): r"is no header that a sink can set",
+    ("external", "a column has a type of DuckDB"): r"is no type of column",
+    ("policy", "`where` is SQL, and goes with `sql:read` alone; `mask` goes with what may be read"):
+        r"'where' is a condition|'mask' is for|the expression cannot be read",
+    ("policy", "names of rules differ"): r"two rules have the name",
     ("settings", "what the environment may complete: a login is complete, `valkey` has a `url`"):
         r"security_protocol \w+ lacks|and security_protocol is|online.url is not given",
     ("settings", "a number in quotes, or a port in `bootstrap_servers`, is in its range"):
@@ -94,6 +103,9 @@ def verdict_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Any],
         "features": lambda: load_view(file, {"ride": Contract.model_validate(EVENT)}),
         "model": lambda: ModelDeclaration.load(file),
         "rollup": lambda: load_document(file, RollupDeclaration),
+        "sink": lambda: load_document(file, SinkDeclaration),
+        "external": lambda: load_document(file, ExternalDeclaration),
+        "policy": lambda: load_document(file, Policy),
         "settings": lambda: load_settings(folder, environ={}),
     }
 
@@ -287,6 +299,10 @@ def _small(kind: str) -> list[tuple[dict[str, Any], Path_]]:
     """Return declarations that use every field between them and are quickly read, and which part of each to change."""
     if kind == "event":
         return _small_events()
+    if kind == "policy":
+        # A condition is read by DuckDB, each time anew; tests/policy are about it.
+        rules = [{name: value for name, value in rule.items() if name != "where"} for rule in RICH[kind]["rules"]]
+        return [({"rules": rules}, ())]
     if kind != "features":
         return [(RICH[kind], ())]
     empty = {key: value for key, value in FEATURES.items() if key in ("name", "source", "key", "ttl")}
