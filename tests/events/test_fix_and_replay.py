@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 from headrace_ingestion.headers import EVENT_ID
+from headrace_ingestion.pii import PiiSecret
 from headrace_ingestion.records import StoredRecord
 from headrace_lake.commit import append_rows
 from headrace_lake.dead_letters import store_dead_letters
@@ -130,6 +131,29 @@ def test_of_letters_with_one_event_id_one_is_sent(live: Project) -> None:
     letters(live, reading(-1), reading(-2), ids=("same", "same"))
     assert replayed(live, "--sql", "abs(value) AS value")["counts"] == {"sent": 1, "already_there": 1}
     assert sent(live) == [("same", 1)]
+
+
+def test_a_key_that_was_hashed_before_the_refusal_is_not_hashed_again(
+    live: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = live.folder / "events" / "reading.yaml"
+    clear = "series: {type: string"
+    assert clear in event.read_text()
+    event.write_text(event.read_text().replace(clear, f"{clear}, pii: hash"))
+    flags = {
+        "kafka.bootstrap_servers": str(live.settings.kafka.bootstrap_servers),
+        "kafka.topic_prefix": live.settings.kafka.topic_prefix,
+        "pii.secret": "0123456789abcdef",
+    }
+    hashing = headrace.open(live.folder, flags=flags)
+    alice, bob = (PiiSecret("0123456789abcdef").hash(name) for name in ("alice", "bob"))
+    # The producer of the second one hashed nothing: its contract was older.
+    letters(hashing, reading(-1, series=alice), reading(-2, series="bob"), ids=("h-1", "h-2"))
+    monkeypatch.setenv("HEADRACE_PII__SECRET", "0123456789abcdef")
+    assert replayed(live, "--sql", "abs(value) AS value")["counts"] == {"sent": 2}
+    found = hashing.events.tail("reading", start="earliest", count=None)
+    keys = {e.event_id: (e.key, e.fields["series"]) for e in found if e.fields}
+    assert keys == {"h-1": (alice, alice), "h-2": (bob, bob)}
 
 
 def test_a_label_without_its_event_is_sent_again_though_the_lake_has_it(live: Project) -> None:
