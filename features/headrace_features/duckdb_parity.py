@@ -101,7 +101,7 @@ SELECT "_key", TRUE
 FROM (SELECT "_key" FROM {events_of(view)} UNION SELECT "_key" FROM {rows_of(view)})
   CROSS JOIN (SELECT DISTINCT "salt" FROM raw.ops_forgotten)
 WHERE sha256("salt" || "_key") IN (
-  SELECT "digest" FROM raw.ops_forgotten WHERE "table" = {text(f"events.{view.contract.table}")}
+  SELECT "digest" FROM raw.ops_forgotten WHERE "table" = {text(f"events.{view.contract.table}")} AND "field" = '_key'
 )"""
 
 

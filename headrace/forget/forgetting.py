@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import Any
 
 from headrace_lake.audit import Note, record_audit
 from headrace_lake.delta_table import active_files, stored_schema
-from headrace_lake.forgotten import digest_of, record_forgotten, salt_of
+from headrace_lake.forgotten import Missing, digest_of, kind_column, record_forgotten, salt_of
 from headrace_lake.upkeep.deletions import Deletion
 from headrace_lake.upkeep.files import KeptTable, kept_tables, opened, stored_files
 from headrace_lake.upkeep.rewrite import Engine, ask
+from headrace_lake.views import quoted, text
 
 from headrace.forget.saved_files import forget_in_files
-from headrace.forget.subject import Subject, conditions, event_ids, read, subject_of
+from headrace.forget.subject import Subject, conditions, event_ids, named_columns, read, subject_of
 from headrace.online import open_online_store
 from headrace.project import Project
 from headrace.tables import lake_path, project_tables
@@ -120,7 +121,7 @@ def forget(
             _deletion(tables[name], condition, policy.engine) for name, condition in wanted.items() if name in tables
         ]
         if not dry_run:
-            report.key_digest = _note(subject, active, who, now)
+            report.key_digest = _note(subject, tables, who, now)
         for one in found:
             say(f"{'counting' if dry_run else 'forgetting'} in {one.table.full_name}")
             rows = one.count() if dry_run else one.run()
@@ -177,19 +178,42 @@ def _deletion(table: KeptTable, condition: str, engine: Engine) -> Deletion:
     return Deletion(table, condition, lambda handle: stored_files(handle, table.time_column), "forget", COMMAND, engine)
 
 
-def _note(subject: Subject, active: dict[str, list[str]], who: str, now: datetime) -> str:
-    """Write down whose events will be missing, before the first is: verify has to know; return the key's digest."""
+def _note(subject: Subject, tables: Mapping[str, KeptTable], who: str, now: datetime) -> str:
+    """Write down what will be missing, before the first row is: verify and rebuild have to know.
+
+    Returns:
+        The digest of the key.
+    """
     lake = subject.project.lake
     salt = salt_of(lake)
-    keys = []
+    missing = [*_keys_of_events(subject, tables), *_values(subject, tables)]
+    record_forgotten(lake.path, missing, salt, who, now)
+    return digest_of(salt, subject.values[-1])
+
+
+def _keys_of_events(subject: Subject, tables: Mapping[str, KeptTable]) -> Iterator[Missing]:
+    """Yield the keys that lose events, be they the subject's or others'."""
     for contract in subject.contracts:
-        table = f"events.{contract.table}"
-        paths = active.get(table)
+        paths = _files(tables, f"events.{contract.table}")
         if paths:
             query = f'SELECT DISTINCT "_key" FROM {read(paths)} WHERE {subject.names(contract.name)}'
-            keys += [(table, str(key)) for (key,) in ask(query, Engine()) if key is not None]
-    record_forgotten(lake.path, keys, salt, who, now)
-    return digest_of(salt, subject.values[-1])
+            yield from (Missing(f"events.{contract.table}", str(key)) for (key,) in ask(query, Engine()) if key)
+
+
+def _values(subject: Subject, tables: Mapping[str, KeptTable]) -> Iterator[Missing]:
+    """Yield what stands for the subject in each column; never a clear value that only a hash stands for."""
+    for table, column, kind in named_columns(subject):
+        paths = _files(tables, table)
+        if paths:
+            names = stored_schema(opened(tables[table])).names
+            of_kind = f" AND {quoted(kind_column(table, names))} = {text(kind)}" if kind else ""
+            query = f"SELECT DISTINCT CAST({quoted(column)} AS VARCHAR) FROM {read(paths)} "
+            found = ask(f"{query} WHERE {subject.is_in(column)}{of_kind}", Engine())
+            yield from (Missing(table, value, column, kind) for (value,) in found)
+
+
+def _files(tables: Mapping[str, KeptTable], name: str) -> list[str]:
+    return active_files(opened(tables[name])) if name in tables else []
 
 
 def _online(subject: Subject, dry_run: bool) -> dict[str, int]:

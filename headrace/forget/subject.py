@@ -15,14 +15,30 @@ from headrace_ingestion.derived import DerivedContract
 from headrace_ingestion.errors import HeadraceError
 from headrace_ingestion.joined import JoinedContract, label_field
 from headrace_ingestion.merged import EVENT, MergedContract
+from headrace_lake.tables import SINK_LETTERS
 from headrace_lake.views import quoted, text
 
 from headrace.pii import stored_key
 from headrace.project import Project
+from headrace.tables import project_tables
 
 
 class SubjectError(HeadraceError):
     """It is not said what is to be forgotten."""
+
+
+class Named(NamedTuple):
+    """A column of a table whose rows name the subject by it.
+
+    Attributes:
+        table: `<schema>.<name>`.
+        column: The column.
+        kind: Of records of several kinds, the one that is meant; None: all.
+    """
+
+    table: str
+    column: str
+    kind: str | None = None
 
 
 class Place(NamedTuple):
@@ -183,15 +199,40 @@ def conditions(subject: Subject, ids: pa.Table, folder: Path) -> dict[str, str]:
         found[table] = scored
     for table in ("ops.late_events", "ops.duplicates"):
         found[table] = f"{of_events} AND ({by_key} OR {by_id(events)})"
-    found["ops.replays"] = f"{of_events} AND {by_id(events)}"
+    # What a sink could not hand over stands under the name of the sink, as it stood on its topic.
+    of_sinks = f'(starts_with("event", \'{SINK_LETTERS}\') AND "topic" IN ({_texts(_topics(subject))}))'
+    found["ops.replays"] = f"({of_events} OR {of_sinks}) AND {by_id(events)}"
     in_value = _in_json('decode(from_base64("value"))', subject)
-    found["ops.dead_letters"] = f"{of_events} AND ({subject.is_in('key')} OR {in_value} OR {by_id(events)})"
+    named = f"{subject.is_in('key')} OR {in_value} OR {by_id(events)}"
+    found["ops.dead_letters"] = f"({of_events} OR {of_sinks}) AND ({named})"
     tables = [f"events.{contract.table}" for contract in subject.contracts] + list(found)
     in_record = _in_json('"record"', subject)
     found["ops.quarantine"] = f'"table" IN ({_texts(tables)}) AND ({in_record} OR {by_id(events)})'
     for contract in subject.contracts:
         found[f"events.{contract.table}"] = subject.names(contract.name)
     return found
+
+
+def named_columns(subject: Subject) -> list[Named]:
+    """Return the columns that name the subject in rows which a topic feeds."""
+    own, models = [view.name for view in subject.own_views], subject.project.model_declarations
+    found = [
+        Named(f"events.{contract.table}", place.column, place.event)
+        for contract in subject.contracts
+        for place in subject.places[contract.name]
+    ]
+    found += [Named(f"features.{view.name}", view.key) for view in subject.own_views]
+    by_view = (*(f"scores.{model}" for model in models), "ops.alerts", "ops.late_events", "ops.duplicates")
+    found += [Named(table, "key", view) for table in by_view for view in own]
+    return found + [Named("ops.dead_letters", "key", event) for event in subject.events]
+
+
+def _topics(subject: Subject) -> list[str]:
+    """Return topics whose records may name the subject by their key, their event's id, or a field."""
+    project, prefix = subject.project, subject.project.settings.kafka.topic_prefix
+    made = [contract.topic(prefix) for contract in subject.contracts] + [view.topic(prefix) for view in subject.views]
+    others = [one for one in project_tables(project) if one.schema in ("scores", "ops")]
+    return [*made, *(one.topic for one in others)]
 
 
 def read(paths: Sequence[str]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -20,6 +21,8 @@ TABLE = "ops.forgotten"
 
 _COLUMNS = (
     Column("table", "string"),
+    Column("field", "string"),
+    Column("kind", "string"),
     Column("salt", "string"),
     Column("digest", "string"),
     Column("who", "string"),
@@ -27,6 +30,36 @@ _COLUMNS = (
 )
 # No topic feeds it: the command that forgets writes it.
 _SPEC = TableSpec("ops", "forgotten", "", _COLUMNS, "forgotten_at")
+
+
+KEY = "_key"
+"""The field of a key of events that some are missing of, whoever else has events of that key."""
+
+
+class Missing(NamedTuple):
+    """Of what rows were deleted.
+
+    Attributes:
+        table: `<schema>.<name>`.
+        value: A value, as it is stored.
+        field: The column that held it in each of these rows; `_key`: of that key some rows of events are missing.
+        kind: Of records of several kinds, the one that is meant: a view, or an event; None: all.
+    """
+
+    table: str
+    value: str
+    field: str = KEY
+    kind: str | None = None
+
+
+def kind_column(table: str, columns: Collection[str]) -> str:
+    """Return the column that tells the kinds of records of a table apart.
+
+    Args:
+        table: `<schema>.<name>`.
+        columns: Its columns.
+    """
+    return "view" if "view" in columns and not table.startswith("events.") else "event"
 
 
 def digest_of(salt: str, key: str) -> str:
@@ -46,12 +79,12 @@ def salt_of(lake: Lake) -> str:
     return secrets.token_hex(16)
 
 
-def record_forgotten(lake: Path, keys: Sequence[tuple[str, str]], salt: str, who: str, now: datetime) -> None:
-    """Note of which keys rows are missing from now on, in one commit; none for none.
+def record_forgotten(lake: Path, missing: Sequence[Missing], salt: str, who: str, now: datetime) -> None:
+    """Note of what rows are missing from now on, in one commit; none for none.
 
     Args:
         lake: Folder of the lake.
-        keys: Table of events, `events.call`, and a key of it as it is stored.
+        missing: Of what.
         salt: See `salt_of`.
         who: User and command.
         now: When, UTC.
@@ -59,11 +92,14 @@ def record_forgotten(lake: Path, keys: Sequence[tuple[str, str]], salt: str, who
     Raises:
         LakeWriteError: They could not be stored.
     """
-    if not keys:
+    if not missing:
         return
     place = {"_partition": None, "_offset": None, "_key": None, "_recorded_at": now}
     listed = [
-        {"table": table, "salt": salt, "digest": digest_of(salt, key), "who": who, "forgotten_at": now, **place}
-        for table, key in keys
-    ]
+        {
+            "table": one.table, "field": one.field, "kind": one.kind, "salt": salt,
+            "digest": digest_of(salt, one.value), "who": who, "forgotten_at": now, **place,
+        }
+        for one in missing
+    ]  # fmt: skip
     append_rows(lake, _SPEC, pa.Table.from_pylist(listed, schema=arrow_schema(_SPEC)), who)

@@ -1,5 +1,6 @@
 """`headrace lake forget`: a subject goes out of everything that holds it, and everything else stays."""
 
+import base64
 import json
 import os
 import shutil
@@ -171,13 +172,40 @@ def test_it_goes_out_of_events_that_are_made_of_its_own(project: Project) -> Non
     assert counted(project, "events.activity", "subscriber_id = 's8'") == 2
 
 
+def test_what_a_sink_could_not_hand_over_goes_as_well(project: Project, run: Run) -> None:
+    def letter(offset: int, event: str, topic: str, key: str, id_: str, value: str) -> StoredRecord:
+        fields = {
+            "reason": "sink_refused", "detail": "HTTP 400", "event": event, "topic": topic, "partition": 0,
+            "offset": offset, "event_id": id_, "key": key, "value": base64.b64encode(value.encode()).decode(),
+            "recorded_at_ms": START_MS,
+        }  # fmt: skip
+        return json_record("dead_letters", offset, fields)
+
+    call = '{"subscriber_id": "%s"}'
+    letters = [
+        letter(0, "sinks.cases", "events.call", "s7", "call-000007", call % "s7"),
+        letter(1, "sinks.cases", "events.call", "s8", "call-000008", call % "s8"),
+        letter(2, "sinks.scored", "alerts", "d1", "call-000007", "{}"),
+        letter(3, "sinks.others", "events.of_others", "s7", "other", "{}"),
+    ]
+    store(project, "ops.dead_letters", letters)
+    found = json.loads(run("forget", "s7", "--check", "--output", "json").stdout)["remains"]
+    assert sum(one["rows"] for one in found if one["table"] == "ops.dead_letters") == 1 + 2
+    answer(run("forget", "s7", "--output", "json"))
+    left = open_project(project.folder).lake.sql(
+        "select event_id from ops.dead_letters where starts_with(event, 'sinks.') order by event_id"
+    )
+    assert [id_ for (id_,) in left.rows] == ["call-000008", "other"]
+
+
 def test_the_audit_names_a_digest_and_not_the_key(project: Project, run: Run) -> None:
     digest = answer(run("forget", "s7", "--output", "json"))["key_digest"]
     ((resource, action),) = open_project(project.folder).lake.sql("select resource, action from ops.audit").rows
     assert (resource, action) == (f"call: key with the digest {digest}", "lake:forget")
-    ((salt, of_table),) = open_project(project.folder).lake.sql("select salt, digest from ops.forgotten").rows
+    of_key = "select salt, digest from ops.forgotten where field = '_key'"
+    ((salt, of_table),) = open_project(project.folder).lake.sql(of_key).rows
     assert of_table == digest
-    assert counted(project, "ops.forgotten", f"sha256(salt || 's7') = '{digest}'") == 1
+    assert counted(project, "ops.forgotten", f"sha256(salt || 's7') = '{digest}' and field = '_key'") == 1
     assert salt not in ("", None)
 
 

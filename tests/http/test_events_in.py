@@ -107,6 +107,9 @@ def test_a_request_that_is_repeated_with_its_idempotency_key_gives_the_same_ids(
     assert ids == [["k1:0", "own"]] * 2
 
 
+TORN = gzip.compress(b"{}", mtime=0)[:-4]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "headers", "status", "message"),
     [

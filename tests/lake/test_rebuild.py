@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 from deltalake import DeltaTable
 from headrace_lake.commit import append_rows
-from headrace_lake.forgotten import record_forgotten
 from headrace_lake.rebuild import swapping
 from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep.deletions import Deletion
@@ -21,6 +20,7 @@ from lake_records import call_record, rows_written, running_writer, send, until
 
 import headrace
 from headrace.cli.root import root
+from headrace.forget.forgetting import forget
 from headrace.project import Project
 from headrace.rebuild import RebuildError, rebuild
 from headrace.tables import lake_path, project_tables
@@ -129,11 +129,28 @@ def _moved(table: Any, by: int) -> Any:
 
 
 def test_what_was_forgotten_does_not_come_back(project: Project) -> None:
-    record_forgotten(lake_path(project), [("events.call", "s7")], "salt", "test", datetime.now(UTC))
-    gone = delete(project, "_key = 's7'")
+    gone = forget(project, "s7", now=datetime.now(UTC)).tables
     (done,) = rebuild(project)
-    assert (gone, done.comparison.is_equal) == (2, True)
+    assert (gone, done.comparison.is_equal) == ({"events.call": 2}, True)
     assert not [row for row in rows(project) if "s7" in row]
+
+
+def test_rows_of_others_under_the_key_of_a_forgotten_row_stay(broker: Any, project: Project) -> None:
+    device = (
+        "name: gadget\nversion: 1\nkey: device\ntime: at\nfields: {device: {type: string}, at: {type: timestamp}}\n"
+    )
+    (project.folder / "events" / "gadget.yaml").write_text(device)
+    kafka = project.settings.kafka
+    flags = {"kafka.bootstrap_servers": kafka.bootstrap_servers, "kafka.topic_prefix": kafka.topic_prefix}
+    again = headrace.open(project.folder, flags=flags)
+    send(broker.connection, spec_of(project).topic, [call_record(ROWS, device="d1")], partitions=2)
+    with running_writer(broker.connection, lake_path(project), [spec_of(project)]) as writer:
+        until(lambda: rows_written(writer, "events.call") == 1)
+    # The device was used by s10, of whom another call stays.
+    assert forget(again, "d1", ["gadget"], now=datetime.now(UTC)).tables == {"events.call": 1}
+    (done,) = rebuild(again, ["events.call"])
+    assert (done.comparison.is_equal, done.comparison.rows) == (True, ROWS)
+    assert len([row for row in rows(project) if "s10" in row]) == 1
 
 
 def test_a_lost_table_is_made_anew(project: Project) -> None:

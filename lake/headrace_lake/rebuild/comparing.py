@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from deltalake import DeltaTable
 
 from headrace_lake.delta_table import active_files, deleted_before, stored_schema
+from headrace_lake.forgotten import KEY, kind_column
 from headrace_lake.partitions import partition_types, stored_partition
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import TableSpec
@@ -108,14 +109,26 @@ def wanted_deletions(spec: TableSpec, old: DeltaTable | None, forgotten: Sequenc
     if before is not None:
         found.append(f"{quoted(spec.time_column)} < {text(before.isoformat())}::TIMESTAMPTZ")
     if forgotten:
-        keys = [name for name in dict.fromkeys((spec.key_column, "_key", "key")) if name in _names(spec)]
-        digests = f"read_parquet({text_list(forgotten)}, union_by_name = true)"
-        found += [
-            f"EXISTS (SELECT 1 FROM {digests} AS f WHERE f.digest = sha256(f.salt || CAST({quoted(name)} AS VARCHAR)) "
-            'AND "_recorded_at" <= f.forgotten_at)'
-            for name in keys
-        ]
+        found += _forgotten_rows(spec, forgotten)
     return " OR ".join(found)
+
+
+def _forgotten_rows(spec: TableSpec, forgotten: Sequence[str]) -> list[str]:
+    # Keys of which only some rows were forgotten stand there, too: the rest of those belongs to others.
+    digests = (
+        f"(SELECT * FROM read_parquet({text_list(forgotten)}, union_by_name = true) "
+        f'WHERE "table" = {text(spec.full_name)} AND "field" <> \'{KEY}\')'
+    )
+    names = _names(spec)
+    kind = kind_column(spec.full_name, names)
+    of_kind = f"(f.kind IS NULL OR f.kind = {quoted(kind)})" if kind in names else "f.kind IS NULL"
+    fields = [field for (field,) in ask(f"SELECT DISTINCT field FROM {digests} ORDER BY field", Engine())]
+    return [
+        f"EXISTS (SELECT 1 FROM {digests} AS f WHERE f.field = {text(field)} AND {of_kind} "
+        f'AND f.digest = sha256(f.salt || CAST({quoted(field)} AS VARCHAR)) AND "_recorded_at" <= f.forgotten_at)'
+        for field in fields
+        if field in names
+    ]
 
 
 def _names(spec: TableSpec) -> set[str]:
