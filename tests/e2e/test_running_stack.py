@@ -25,6 +25,7 @@ from nbclient import NotebookClient
 import headrace
 from headrace.backfill import BackfillError
 from headrace.online import open_online_store
+from headrace.pii import stored_key
 from headrace.project import Project
 from headrace.shadow.namespace import namespaces_folder
 from headrace.stack.state import running_state
@@ -82,7 +83,7 @@ class Load:
             "home_country": "DE",
             "country": "FR" if number % 5 else "DE",
             "callee_country": "DE",
-            "device": f"crash-{number % 3}",
+            "device": f"d{number % 3}",
         }
 
 
@@ -165,10 +166,15 @@ def _settled(project: Project) -> bool:
     return events == rows == scores
 
 
+def _stored_keys(project: Project) -> list[str]:
+    """The keys of the load as they stand behind the producer: hashed."""
+    contract = project.contracts["call"]
+    return [stored_key(project, contract, contract.key, f"crash-{number}") for number in range(SUBSCRIBERS)]
+
+
 def _assert_events_are_there_once(project: Project, load: Load) -> None:
-    found = project.lake.sql(
-        "SELECT event_id, count(*) FROM raw.events_call WHERE device LIKE 'crash-%' GROUP BY 1"
-    ).rows
+    query = "SELECT event_id, count(*) FROM raw.events_call WHERE list_contains(?, subscriber_id) GROUP BY 1"
+    found = project.lake.sql(query, [_stored_keys(project)]).rows
     stored = dict(found)
     assert load.delivered <= stored.keys()
     assert {event_id for event_id, times in stored.items() if times > 1} == set()
@@ -185,9 +191,11 @@ def _assert_the_online_store_has_the_newest(project: Project) -> None:
     newest = project.lake.sql(
         """
         SELECT subscriber_id, max_by(source_offset, (generation, clock, source_offset)) FROM features.subscriber
-        WHERE subscriber_id IN (SELECT subscriber_id FROM events.call WHERE device LIKE 'crash-%') GROUP BY 1
-        """
+        WHERE list_contains(?, subscriber_id) GROUP BY 1
+        """,
+        [_stored_keys(project)],
     ).rows
+    assert newest
     with open_online_store(project) as store:
 
         def stored() -> dict[str, int]:
