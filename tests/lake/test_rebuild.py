@@ -15,6 +15,7 @@ from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep.deletions import Deletion
 from headrace_lake.upkeep.files import stored_files
 from headrace_lake.upkeep.rewrite import Engine
+from kafka import KafkaProducer
 from lake_project import EVENT
 from lake_records import call_record, rows_written, running_writer, send, until
 
@@ -208,3 +209,37 @@ def test_a_table_in_partitions_is_rebuilt_in_those_it_has_whatever_its_card_says
     assert rows(project) == before
     folders = {Path(file).parent.name for file in handle(project).file_uris()}
     assert folders == {f"_hour=2025-01-01T0{hour}" for hour in range(3)}
+
+
+def test_a_table_by_another_key_is_rebuilt_of_what_was_committed_in_its_periods(broker: Any, tmp_path: Path) -> None:
+    event = EVENT.replace("{type: string, required: false}", "{type: string}")
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "call.yaml").write_text(f"{event}access: {{partition: day}}\n")
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features" / "device.yaml").write_text(
+        "name: device\nsource: call\nkey: device\nfeatures:\n  - lag: {of: duration_s, steps: 1}\nttl: 24h\n"
+    )
+    (tmp_path / "headrace.yaml").write_text("name: trial\n")
+    prefix = f"t{uuid.uuid4().hex[:8]}."
+    flags = {"kafka.bootstrap_servers": broker.bootstrap_servers, "kafka.topic_prefix": prefix}
+    project = headrace.open(tmp_path, flags=flags)
+    spec = next(one for one in project_tables(project) if one.full_name == "events.call_by_device")
+    broker.create_topic(spec.topic, 1)
+    producer = KafkaProducer(**broker.connection.client_options(), transactional_id=f"{prefix}rekey")
+    producer.init_transactions()
+    # What was aborted comes last once, so that the table ends behind what can be read.
+    for first, is_committed in ((0, True), (10, False), (20, True), (30, False)):
+        producer.begin_transaction()
+        for number in range(first, first + 10):
+            record = call_record(number, device="d1", started_at=f"2025-01-0{1 + number % 3}T00:00:00Z")
+            producer.send(spec.topic, record.value, key=b"d1", headers=list(record.headers))
+        producer.flush()
+        (producer.commit_transaction if is_committed else producer.abort_transaction)()
+    producer.close()
+    with running_writer(broker.connection, lake_path(project), [spec]) as writer:
+        until(lambda: rows_written(writer, spec.full_name) == 20)
+    (done,) = rebuild(project, [spec.full_name])
+    assert (done.comparison.rows, done.comparison.is_equal, done.is_swapped) == (20, True, True)
+    lake = headrace.open(tmp_path).lake
+    query = "select _day, count(*), min(device) from events.call_by_device group by 1 order by 1"
+    assert lake.sql(query).rows == [("2025-01-01", 7, "d1"), ("2025-01-02", 6, "d1"), ("2025-01-03", 7, "d1")]
