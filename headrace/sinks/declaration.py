@@ -23,8 +23,25 @@ _OURS = frozenset({"content-length", "content-type", "host", "idempotency-key", 
 _TOKEN = re.compile(r"[\x20-\x7e]*")
 
 
+def _check_variables(text: str, what: str) -> None:
+    """Refuse what looks like a variable and would be sent as it stands."""
+    if "$" in _VARIABLE.sub("", text):
+        raise DeclarationProblem(
+            f"{what!r} has a $ that begins no variable",
+            {"expected": "${NAME}, of letters, digits and underscores; there are no defaults"},
+            'Authorization: "Bearer ${TOKEN}"',
+        )
+
+
+def _a_while(value: timedelta) -> timedelta:
+    if not value:
+        raise DeclarationProblem("'timeout' is no time in which an answer can come", {"expected": "more than 0"}, "10s")
+    return value
+
+
 def _headers(headers: dict[str, str]) -> dict[str, str]:
-    for name in headers:
+    for name, text in headers.items():
+        _check_variables(text, name)
         if _HEADER.fullmatch(name) is None or name.lower() in _OURS:
             raise DeclarationProblem(
                 f"{name!r} is no header that a sink can set",
@@ -35,6 +52,7 @@ def _headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _url(url: str) -> str:
+    _check_variables(url, "url")
     # What the environment completes is checked when it has.
     if _VARIABLE.search(url) is None:
         check_url(url)
@@ -55,7 +73,7 @@ class HttpTarget(BaseModel):
     batch: Annotated[int, IsNumber] = Field(
         default=1, ge=1, le=1_000, description="most records of one request; 1: a record is the body"
     )
-    timeout: Duration = Field(
+    timeout: Annotated[Duration, AfterValidator(_a_while)] = Field(
         default=timedelta(seconds=10), description="how long a connection, or the answer to a request, may take"
     )
     retries: Annotated[int, IsNumber] = Field(

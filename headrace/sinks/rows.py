@@ -66,7 +66,9 @@ class SinkRows:
         for text in (sink.where, sink.select):
             if text is not None:
                 _check_is_of_one_row(text)
-        self._query = f"SELECT {quoted(_NUMBER)}, {sink.select or own} FROM batch WHERE ({sink.where or 'true'})"
+        # A comment at the end of an expression ends with its line.
+        select, where = sink.select or own, sink.where or "true"
+        self._query = f"SELECT {quoted(_NUMBER)}, {select}\nFROM batch WHERE ({where}\n)"
         if spec.full_name == "ops.dead_letters":
             # What this sink cannot hand over is a dead letter, too: it would go round for ever.
             self._query += f" AND NOT starts_with(coalesce(event, ''), '{SINK_LETTERS}')"
@@ -145,7 +147,8 @@ class SinkRows:
         try:
             found = values if self._transform is None else self._transform(values)
             return None if found is None else json_bytes(found)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            # An exit would end the thread of the sink, and nobody would see it.
             raise NotMended(f"the transform raised {type(error).__name__}: {error}") from error
 
     def _key_values(self, rows: pa.Table) -> list[tuple[Any, ...]]:

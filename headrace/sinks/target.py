@@ -178,4 +178,5 @@ def _said(error: urllib3.exceptions.HTTPError) -> str:
 
 def _seconds(text: str | None) -> float | None:
     """Return the pause that an endpoint asks for, where it is a number."""
-    return float(text) if text is not None and text.strip().isdigit() else None
+    # `isdigit` would take raised digits, too, which are no number.
+    return float(text) if text is not None and text.strip().isdecimal() else None

@@ -141,8 +141,8 @@ def test_rows_of_others_under_the_key_of_a_forgotten_row_stay(broker: Any, proje
         "name: gadget\nversion: 1\nkey: device\ntime: at\nfields: {device: {type: string}, at: {type: timestamp}}\n"
     )
     (project.folder / "events" / "gadget.yaml").write_text(device)
-    kafka = project.settings.kafka
-    flags = {"kafka.bootstrap_servers": str(kafka.bootstrap_servers), "kafka.topic_prefix": kafka.topic_prefix}
+    prefix = project.settings.kafka.topic_prefix
+    flags = {"kafka.bootstrap_servers": broker.bootstrap_servers, "kafka.topic_prefix": prefix}
     again = headrace.open(project.folder, flags=flags)
     send(broker.connection, spec_of(project).topic, [call_record(ROWS, device="d1")], partitions=2)
     with running_writer(broker.connection, lake_path(project), [spec_of(project)]) as writer:

@@ -91,6 +91,12 @@ def test_of_a_batch_that_is_refused_for_one_record_the_others_are_taken(receiver
     assert taken == ["a", "b", "d", "e"]
 
 
+def test_a_pause_that_is_no_number_is_not_kept_to(receiver: Receiver) -> None:
+    receiver.answer = lambda number, body: (503, {"Retry-After": "²"}) if number == 0 else 204
+    assert endpoint(receiver.url).deliver(outgoing("a")) == []
+    assert receiver.keys == ["a"] * 2
+
+
 def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
     with receiving() as other:
         receiver.answer = lambda number, body: (307, {"Location": other.url})

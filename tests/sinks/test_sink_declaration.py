@@ -51,6 +51,30 @@ def test_a_url_of_another_scheme_or_with_a_login_is_refused(folder: Path) -> Non
     )
 
 
+def test_what_looks_like_a_variable_and_is_none_is_not_sent_as_it_stands(folder: Path) -> None:
+    start = "name: crm\ntable: events.reading\nhttp:\n  url: '%s'\n  headers: {Authorization: '%s'}\n"
+    for url, header, what, line in (
+        ("https://crm.example/${A:-b}", "x", "url", 4),
+        ("https://crm.example/$A", "x", "url", 4),
+        ("https://crm.example/in", "Bearer $TOKEN", "Authorization", 5),
+        ("https://crm.example/in", "Bearer ${TOKEN-x}", "Authorization", 5),
+    ):
+        assert refusal(folder, start % (url, header)) == (
+            f"sinks/crm.yaml line {line}: '{what}' has a $ that begins no variable\n"
+            "  expected:  ${NAME}, of letters, digits and underscores; there are no defaults\n"
+            '  try:       Authorization: "Bearer ${TOKEN}"'
+        )
+
+
+def test_an_answer_has_some_time_to_come(folder: Path) -> None:
+    text = "name: crm\ntable: events.reading\nhttp:\n  url: https://crm.example/in\n  timeout: 0s\n"
+    assert refusal(folder, text) == (
+        "sinks/crm.yaml line 5: 'timeout' is no time in which an answer can come\n"
+        "  expected:  more than 0\n"
+        "  try:       10s"
+    )
+
+
 def test_a_header_that_the_sink_sets_itself_is_refused(folder: Path) -> None:
     start = "name: crm\ntable: events.reading\nhttp:\n  url: https://crm.example/in\n  headers: "
     for header in ("{idempotency-key: a}", "{'a b': c}", "{Host: other.example}"):

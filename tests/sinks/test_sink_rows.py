@@ -54,6 +54,17 @@ def test_where_and_select_are_sql_over_the_columns_of_the_table(folder: Path) ->
     ]
 
 
+def test_a_comment_in_sql_ends_with_the_expression(folder: Path) -> None:
+    found = sent(folder, [record(1, 1.0), record(2, 2.0)], where="value > 1 -- large", select="value AS v -- alone")
+    assert bodies(found) == [("id-2", {"v": 2.0})]
+
+
+def test_a_function_that_wants_to_end_the_process_fails_by_itself(folder: Path) -> None:
+    (folder / "shaping_exit.py").write_text("def shape(row):\n    raise SystemExit(3)\n")
+    (found,) = sent(folder, [record(1, 1.0)], transform="shaping_exit:shape")
+    assert found.problem == "the transform raised SystemExit: 3"
+
+
 def test_what_the_contract_refuses_is_left_out(folder: Path) -> None:
     assert [one.key for one in sent(folder, [record(0, "x"), record(1, 1.0), record(2, None)])] == ["id-1"]
 
