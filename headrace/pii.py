@@ -10,10 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from headrace_ingestion.contract import Contract
-from headrace_ingestion.errors import HeadraceError, closest
-from headrace_ingestion.pii import PiiSecret, hashed_fields, is_hash, no_secret
+from headrace_ingestion.errors import HeadraceError, SettingsError, closest
+from headrace_ingestion.pii import SECRET_VARIABLE, PiiSecret, hashed_fields, is_hash, no_secret
 
 from headrace.project import Project
+
+_MARKED = "the secret of this project"
+"""What is hashed to know the secret again."""
 
 
 class NotHashedError(HeadraceError):
@@ -41,15 +44,50 @@ def project_secret(project: Project, *, keeps_hashes: bool = False) -> PiiSecret
 
 
 def _secret(project: Project, hashed: Sequence[str], *, keeps_hashes: bool = False) -> PiiSecret:
-    given = project.settings.pii.secret
+    given, file = project.settings.pii.secret, project.folders.pii_secret
     if given is not None:
-        return PiiSecret(given, keeps_hashes=keeps_hashes)
-    file = project.folders.pii_secret
-    if not file.exists():
-        if project.settings.kafka.bootstrap_servers is not None:
-            raise no_secret({"fields": ", ".join(hashed), "file": f"{file} does not exist"})
-        _make(file)
-    return PiiSecret(file.read_text("ascii").strip(), keeps_hashes=keeps_hashes)
+        secret = PiiSecret(given, keeps_hashes=keeps_hashes)
+    else:
+        if not file.exists():
+            if project.settings.kafka.bootstrap_servers is not None:
+                raise no_secret({"fields": ", ".join(hashed), "file": f"{file} does not exist"})
+            if project.folders.pii_mark.exists():
+                raise _another(project, "is gone", f"{file} does not exist, {SECRET_VARIABLE} is not set")
+            _make(file, secrets.token_hex(32))
+        secret = PiiSecret(_text_of(file), keeps_hashes=keeps_hashes)
+    _check_is_the_same(project, secret, str(file) if given is None else SECRET_VARIABLE)
+    return secret
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise SettingsError(
+            f"the secret for personal data cannot be read: {why}",
+            {"file": str(file), "or": f"the variable {SECRET_VARIABLE}"},
+            f"ls -l {file}",
+        ) from error
+
+
+def _check_is_the_same(project: Project, secret: PiiSecret, where: str) -> None:
+    """Refuse another secret than that of before: everybody would be another subject, and nobody would be told."""
+    file, mark = project.folders.pii_mark, secret.hash(_MARKED)
+    # A data folder that cannot be written, as of a reader, keeps no mark.
+    with suppress(OSError):
+        if not file.exists():
+            _make(file, mark)
+        if file.read_text("ascii", "replace").strip() != mark:
+            raise _another(project, "is another one than before", where)
+
+
+def _another(project: Project, what: str, where: str) -> SettingsError:
+    return SettingsError(
+        f"the secret for personal data {what}: everybody would be another subject",
+        {"secret": where, "known by": str(project.folders.pii_mark)},
+        f"the secret of before, or rm {project.folders.pii_mark} to begin anew with another",
+    )
 
 
 def hashed(project: Project, event: str, field: str, value: str) -> str:
@@ -96,13 +134,13 @@ def stored_key(project: Project, contract: Contract, field: str, value: str) -> 
     return _secret(project, [f"{contract.name}.{field}"]).hash(value)
 
 
-def _make(file: Path) -> None:
-    """Make the file with a new secret, whole or not at all; one that another process has just made stays."""
+def _make(file: Path, text: str) -> None:
+    """Make the file, whole or not at all; one that another process has just made stays."""
     file.parent.mkdir(parents=True, exist_ok=True)
     # Readable by its owner only, and of a name that no other thread or process has.
     descriptor, aside = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
     try:
-        os.write(descriptor, f"{secrets.token_hex(32)}\n".encode())
+        os.write(descriptor, f"{text}\n".encode())
         os.fsync(descriptor)
         with suppress(FileExistsError):
             os.link(aside, file)

@@ -57,6 +57,11 @@ class StackFolders:
         return self.root / "pii-secret"
 
     @property
+    def pii_mark(self) -> Path:
+        """File by which the secret is known again; it does not tell it."""
+        return self.root / "pii-secret.mark"
+
+    @property
     def run(self) -> Path:
         """State of the running stack; empty of meaning when it is down."""
         return self.root / "run"

@@ -68,7 +68,37 @@ def test_the_secret_of_a_project_is_made_once_for_nobody_else_to_read(riders: Pr
     file = riders.folders.pii_secret
     assert {one.hash("alice") for one in found} == {PiiSecret(file.read_text().strip()).hash("alice")}
     assert file.stat().st_mode & 0o777 == 0o600
-    assert list(file.parent.iterdir()) == [file]
+    assert {*file.parent.iterdir()} == {file, riders.folders.pii_mark}
+
+
+def test_a_secret_that_was_lost_or_changed_is_told_before_anybody_is_another_subject(riders: Project) -> None:
+    project_secret(riders)
+    file, mark = riders.folders.pii_secret, riders.folders.pii_mark
+    secret = file.read_text()
+
+    def refusal(project: Project) -> str:
+        with pytest.raises(SettingsError) as refused:
+            project_secret(project)
+        return str(refused.value)
+
+    advice = f"  known by:  {mark}\n  try:       the secret of before, or rm {mark} to begin anew with another"
+    file.unlink()
+    assert refusal(riders) == (
+        "the secret for personal data is gone: everybody would be another subject\n"
+        f"  secret:    {file} does not exist, HEADRACE_PII__SECRET is not set\n{advice}"
+    )
+    other = headrace.open(riders.folder, flags={"pii.secret": "0123456789abcdef"})
+    assert refusal(other) == (
+        "the secret for personal data is another one than before: everybody would be another subject\n"
+        f"  secret:    HEADRACE_PII__SECRET\n{advice}"
+    )
+    file.write_bytes(b"\xff" * 32)
+    assert refusal(riders).startswith("the secret for personal data cannot be read: it is no text in UTF-8\n")
+    file.write_text(secret)
+    assert project_secret(riders) is not None
+    mark.unlink()
+    assert project_secret(other) is not None
+    assert refusal(riders).startswith("the secret for personal data is another one than before")
 
 
 def test_with_other_brokers_no_secret_is_made(riders: Project) -> None:
