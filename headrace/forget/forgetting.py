@@ -17,7 +17,7 @@ from headrace_lake.upkeep.files import KeptTable, kept_tables, opened, stored_fi
 from headrace_lake.upkeep.rewrite import Engine, ask
 from headrace_lake.views import quoted, text
 
-from headrace.forget.saved_files import forget_in_files
+from headrace.forget.saved_files import InFiles, forget_in_files
 from headrace.forget.subject import Subject, conditions, event_ids, named_columns, read, subject_of
 from headrace.online import open_online_store
 from headrace.project import Project
@@ -128,9 +128,10 @@ def forget(
             if rows:
                 report.tables[one.table.full_name] = rows
     report.online = _online(subject, dry_run)
-    report.files = {str(path): rows for path, rows in forget_in_files(subject, dry_run=dry_run).items()}
+    in_files = forget_in_files(subject, dry_run=dry_run)
+    report.files = {str(path): rows for path, rows in in_files.rows.items()}
     report.gone_after = now + policy.vacuum_age if report.tables else None
-    report.out_of_reach = out_of_reach(subject, list(tables.values()), now)
+    report.out_of_reach = [*of_files(in_files), *out_of_reach(subject, list(tables.values()), now)]
     if not dry_run:
         _audit(project, subject, report, who, now)
     return report
@@ -145,12 +146,17 @@ def of_undeclared(subject: Subject, tables: Sequence[KeptTable]) -> dict[str, st
     }
 
 
+def of_files(found: InFiles) -> list[OutOfReach]:
+    """Return the files of the data folder that could not be searched."""
+    return [OutOfReach("file", str(path), None, f"cannot be searched: {why}") for path, why in found.failed.items()]
+
+
 def out_of_reach(subject: Subject, tables: Sequence[KeptTable], now: datetime) -> list[OutOfReach]:
     """Return what may still hold a subject whose rows are gone from the lake."""
     found = [
         OutOfReach("table", table.full_name, None, "not declared any more, and no column has the name of the key")
         for table in tables
-        if table.schema != "ops" and not table.is_declared and not of_undeclared(subject, [table])
+        if table.schema not in ("ops", "rollups") and not table.is_declared and not of_undeclared(subject, [table])
     ]
     prefix = subject.project.settings.kafka.topic_prefix
     for contract in subject.contracts:

@@ -14,7 +14,7 @@ from headrace_lake.delta_table import active_files
 from headrace_lake.upkeep.files import KeptTable, kept_tables, opened
 from headrace_lake.upkeep.rewrite import ENGINE_ERRORS, Engine, ask, rewrite_error
 
-from headrace.forget.forgetting import OutOfReach, of_undeclared, out_of_reach
+from headrace.forget.forgetting import OutOfReach, of_files, of_undeclared, out_of_reach
 from headrace.forget.saved_files import forget_in_files
 from headrace.forget.subject import Subject, conditions, event_ids, subject_of
 from headrace.online import open_online_store
@@ -94,11 +94,10 @@ def check(project: Project, key: str, events: Sequence[str] = (), *, now: dateti
             if files.get(name):
                 remains += _of_table(tables[name], condition, files[name], lake, age)
     remains += _online(subject)
-    remains += [
-        Remains("training set", str(path), rows, True, None)
-        for path, rows in forget_in_files(subject, dry_run=True).items()
-    ]
-    return Checked(sum(map(len, files.values())), remains, out_of_reach(subject, list(tables.values()), now))
+    in_files = forget_in_files(subject, dry_run=True)
+    remains += [Remains("training set", str(path), rows, True, None) for path, rows in in_files.rows.items()]
+    unreachable = [*of_files(in_files), *out_of_reach(subject, list(tables.values()), now)]
+    return Checked(sum(map(len, files.values())), remains, unreachable)
 
 
 def _of_table(table: KeptTable, condition: str, files: Sequence[str], lake: Path, age: timedelta) -> list[Remains]:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,24 +19,41 @@ from headrace.forget.subject import Subject
 _NOT_OURS = ("lake", "kafka", "flink", "online", "feast", "mlflow", "run", "logs")
 """Folders of the data folder that hold no training sets of people."""
 
+_LONGEST_CELL = 2**31 - 1
 
-def forget_in_files(subject: Subject, *, dry_run: bool = False) -> dict[Path, int]:
-    """Write each saved training set that holds the subject anew, without its rows; return file → rows.
 
-    Parquet, CSV and JSON Lines with a column of the key. A file is there as a whole, with or without the rows.
+class InFiles(NamedTuple):
+    """What saved training sets hold of a subject.
+
+    Attributes:
+        rows: File → rows.
+        failed: File → why it could not be read or written.
+    """
+
+    rows: dict[Path, int]
+    failed: dict[Path, str]
+
+
+def forget_in_files(subject: Subject, *, dry_run: bool = False) -> InFiles:
+    """Write each saved training set that holds the subject anew, without its rows.
+
+    Parquet, CSV and JSON Lines with a column of the key. A file is there as a whole, with or without the rows. What is
+    in a data folder may be anything: a file that cannot be read is told, and does not keep the others from being looked
+    at.
 
     Args:
         subject: The subject.
         dry_run: Only count.
-
-    Raises:
-        OSError: A file cannot be read or written.
     """
-    found = {}
+    found = InFiles({}, {})
     for path in _files(subject.project.folders.root):
-        rows = _FORMS[path.suffix.lower()](path, subject, dry_run)
+        try:
+            rows = _FORMS[path.suffix.lower()](path, subject, dry_run)
+        except (OSError, csv.Error, pa.ArrowException) as error:
+            found.failed[path] = str(error).strip().splitlines()[0]
+            continue
         if rows:
-            found[path] = rows
+            found.rows[path] = rows
     return found
 
 
@@ -62,16 +80,19 @@ def _parquet(path: Path, subject: Subject, dry_run: bool) -> int:
 
 
 def _csv(path: Path, subject: Subject, dry_run: bool) -> int:
-    with path.open(newline="", encoding="utf-8") as file:
+    # A cell may be long. Bytes that are no UTF-8 are kept as they are.
+    csv.field_size_limit(_LONGEST_CELL)
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         rows = list(csv.reader(file))
-    if not rows or subject.field not in rows[0]:
+    header = [name.removeprefix("\ufeff").strip('"') for name in rows[0]] if rows else []
+    if subject.field not in header:
         return 0
-    place = rows[0].index(subject.field)
+    place = header.index(subject.field)
     kept = [row for row in rows if len(row) <= place or row[place] not in subject.values]
     if len(kept) < len(rows) and not dry_run:
 
         def write(beside: Path) -> None:
-            with beside.open("w", newline="", encoding="utf-8") as file:
+            with beside.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
                 csv.writer(file).writerows(kept)
 
         _replaced(path, write)

@@ -261,6 +261,22 @@ def let_time_pass(lake: Path, age: timedelta) -> None:
         os.utime(file, (then, then))
 
 
+def test_files_of_any_kind_in_the_data_folder_do_not_end_it(project: Project, run: Run) -> None:
+    data = project.folders.root
+    (data / "a_broken.parquet").write_bytes(b"PAR1")
+    (data / "latin.csv").write_bytes(b"subscriber_id,x\r\ns7,1\r\ns8,\xe4\r\n")
+    (data / "marked.csv").write_bytes(b"\xef\xbb\xbfsubscriber_id,x\r\ns7,1\r\ns8,2\r\n")
+    (data / "wide.csv").write_text("subscriber_id,x\ns7," + "a" * 200_000)
+    done = answer(run("forget", "s7", "--output", "json"))
+    assert {Path(path).name for path in done["files"]} == {"latin.csv", "marked.csv", "wide.csv"}
+    assert (data / "latin.csv").read_bytes() == b"subscriber_id,x\r\ns8,\xe4\r\n"
+    assert (data / "marked.csv").read_bytes() == b"\xef\xbb\xbfsubscriber_id,x\r\ns8,2\r\n"
+    (broken,) = (one for one in done["out_of_reach"] if one["what"] == "file")
+    assert broken["where"] == str(data / "a_broken.parquet")
+    assert broken["why"].startswith("cannot be searched: Parquet file size is 4 bytes")
+    assert counted(project, "ops.audit", "action = 'lake:forget'") == 1
+
+
 def test_what_is_out_of_reach_is_told_with_dates(project: Project, run: Run) -> None:
     places = answer(run("forget", "s7", "--dry-run", "--output", "json"))["out_of_reach"]
     state = next(one for one in places if one["where"] == "view subscriber")
