@@ -344,12 +344,11 @@ class Features:
         from headrace_features.feature_store.repository import generate_repository
 
         from headrace.online import online_config
-        from headrace.tables import lake_path
+        from headrace.tables import local_lake
 
         project = self._project
-        return generate_repository(
-            project.folders.feast, project.settings.name, project.views, lake_path(project), online_config(project)
-        )
+        folder, lake = project.folders.feast, local_lake(project, "headrace features apply")
+        return generate_repository(folder, project.settings.name, project.views, lake, online_config(project))
 
     def hold_jobs(self, group: str | None = None, *, held: bool, timeout_seconds: float = 180) -> dict[str, str]:
         """Stop the feature jobs with a savepoint, or let them go on from there; return each one's state then.

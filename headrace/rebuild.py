@@ -24,7 +24,7 @@ from headrace_lake.upkeep.files import opened
 from headrace_lake.upkeep.rewrite import ENGINE_ERRORS, Engine
 
 from headrace.project import Project
-from headrace.tables import lake_path, project_tables
+from headrace.tables import local_lake, project_tables
 from headrace.upkeep import upkeep_policy
 
 
@@ -83,7 +83,7 @@ def rebuild(
         LakeError: There is no such table, the broker does not answer, or a file could not be read or written.
         NotRunningError: The stack of this project is down.
     """
-    lake, engine = lake_path(project), upkeep_policy(project).engine
+    lake, engine = local_lake(project, "headrace lake rebuild"), upkeep_policy(project).engine
     specs = _chosen(project_tables(project), names)
     fresh = lake.with_name(f"{lake.name}.rebuild")
     with _alone(fresh):

@@ -259,7 +259,7 @@ def _explained(problem: ErrorDetails, place: tuple[str, ...], text: str, source:
         return SettingsError(f"{source}: {cause.failure}", cause.exists, cause.try_)
     if problem["type"] == "extra_forbidden":
         return _unknown_setting(place, source)
-    if place[-1:] in {("url",), ("sasl_password",), ("secret",)}:
+    if place[-1:] in {("url",), ("sasl_password",), ("secret",), ("secret_access_key",)}:
         text = "…"  # never a secret
     return SettingsError(
         f"{source} is {text!r}",

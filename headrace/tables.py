@@ -4,6 +4,8 @@ from pathlib import Path
 
 from headrace_features.view import View
 from headrace_lake.catalog import Lake
+from headrace_lake.object_store import SCHEME, ObjectPlace, ObjectStore
+from headrace_lake.place import Place, local_folder
 from headrace_lake.tables import TableSpec, events_table, features_table, ops_tables, scores_table
 
 from headrace.project import Project
@@ -34,10 +36,31 @@ def open_lake(project: Project) -> Lake:
     )
 
 
-def lake_path(project: Project) -> Path:
-    """Return the folder of the project's lake."""
-    configured = project.settings.lake.path
-    return Path(configured) if configured else project.folders.lake
+def lake_path(project: Project) -> Place:
+    """Return the folder of the project's lake, or its place on object storage."""
+    settings = project.settings.lake
+    if settings.path is None:
+        return project.folders.lake
+    if not settings.path.startswith(SCHEME):
+        return Path(settings.path)
+    secret = settings.secret_access_key
+    store = ObjectStore(
+        settings.endpoint, settings.region, settings.access_key_id, secret.get_secret_value() if secret else None
+    )
+    return ObjectPlace.of(settings.path, store)
+
+
+def local_lake(project: Project, what: str) -> Path:
+    """Return the folder of the project's lake.
+
+    Args:
+        project: The project.
+        what: What needs it to be one: `headrace lake rebuild`.
+
+    Raises:
+        LakeError: It is on object storage.
+    """
+    return local_folder(lake_path(project), what)
 
 
 def view_table(view: View, prefix: str) -> TableSpec:

@@ -186,9 +186,12 @@ def report_view(project: Project, view: View, *, now: datetime, last: timedelta 
 
 
 def _stored(project: Project, views: Sequence[View]) -> list[StoredRows]:
+    from pathlib import Path
+
     from headrace.tables import lake_path
 
-    if not lake_path(project).is_dir():
+    lake = lake_path(project)
+    if isinstance(lake, Path) and not lake.is_dir():
         # Nothing has run yet: no need to load an engine to find nothing.
         return [StoredRows(0, 0, None, None) for _ in views]
     return stored_rows(project.lake, views)

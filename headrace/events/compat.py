@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from headrace_ingestion.compatibility import Direction, Incompatibility, compare
@@ -13,6 +12,7 @@ from headrace_ingestion.contract import Contract
 
 if TYPE_CHECKING:
     from headrace_lake.catalog import Lake
+    from headrace_lake.place import Place
     from headrace_lake.tables import TableSpec
 
 Mode = Literal["backward", "forward", "full"]
@@ -118,7 +118,7 @@ def compare_versions(versions: Sequence[Contract], against: Contract | None = No
     return [Comparison(newer.name, older.label, newer.label, tuple(compare(older, newer))) for older, newer in pairs]
 
 
-def compare_with_table(lake: Path, contract: Contract, spec: TableSpec) -> Comparison | None:
+def compare_with_table(lake: Place, contract: Contract, spec: TableSpec) -> Comparison | None:
     """Return the columns of the event's table against those that the contract needs; None where there is no table."""
     from headrace_lake.delta_table import column_conflicts, open_for_read
     from headrace_lake.layout import table_folder

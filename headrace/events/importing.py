@@ -115,17 +115,19 @@ def import_files(
         MappingError: The reading does not fit the contract.
         LakeError: The rows could not be stored.
     """
-    from headrace.tables import lake_path, project_tables
+    from headrace.tables import local_lake, project_tables
 
     contract, said = project.events.sent_contract(event), reading or Reading()
     spec = next(one for one in project_tables(project) if one.full_name == f"events.{event}")
+    # What keeps two imports apart is a lock of this machine, and a store has writers on many.
+    lake = local_lake(project, "headrace lake import")
     began = time.monotonic()
     with ExitStack() as held:
         views = _before_every_job(project, contract, held)
         partitions = contract.partitions or project.settings.kafka.partitions
         sources = [find_source(file, form) for file in files]
         run = _Import(
-            project.lake, lake_path(project), spec, contract, partitions, bad, on_progress, sources,
+            project.lake, lake, spec, contract, partitions, bad, on_progress, sources,
             project_secret(project),
         )  # fmt: skip
         for source in sources:

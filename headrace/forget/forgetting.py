@@ -203,7 +203,11 @@ def _keys_of_events(subject: Subject, tables: Mapping[str, KeptTable]) -> Iterat
         paths = _files(tables, f"events.{contract.table}")
         if paths:
             query = f'SELECT DISTINCT "_key" FROM {read(paths)} WHERE {subject.names(contract.name)}'
-            yield from (Missing(f"events.{contract.table}", str(key)) for (key,) in ask(query, Engine()) if key)
+            yield from (
+                Missing(f"events.{contract.table}", str(key))
+                for (key,) in ask(query, Engine(), subject.project.lake.path)
+                if key
+            )
 
 
 def _values(subject: Subject, tables: Mapping[str, KeptTable]) -> Iterator[Missing]:
@@ -213,8 +217,9 @@ def _values(subject: Subject, tables: Mapping[str, KeptTable]) -> Iterator[Missi
         if paths:
             names = stored_schema(opened(tables[table])).names
             of_kind = f" AND {quoted(kind_column(table, names))} = {text(kind)}" if kind else ""
-            query = f"SELECT DISTINCT CAST({quoted(column)} AS VARCHAR) FROM {read(paths)} "
-            found = ask(f"{query} WHERE {subject.is_in(column)}{of_kind}", Engine())
+            of_subject = f"{subject.is_in(column)}{of_kind}"
+            query = f"SELECT DISTINCT CAST({quoted(column)} AS VARCHAR) FROM {read(paths)} WHERE {of_subject}"
+            found = ask(query, Engine(), subject.project.lake.path)
             yield from (Missing(table, value, column, kind) for (value,) in found)
 
 

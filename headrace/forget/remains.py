@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from headrace_lake.commit_log import logged_versions, read_commit
 from headrace_lake.delta_table import active_files
+from headrace_lake.layout import table_folder
 from headrace_lake.upkeep.files import KeptTable, kept_tables, opened
 from headrace_lake.upkeep.rewrite import ENGINE_ERRORS, Engine, ask, rewrite_error
 
@@ -19,7 +20,7 @@ from headrace.forget.saved_files import forget_in_files
 from headrace.forget.subject import Subject, conditions, event_ids, subject_of
 from headrace.online import open_online_store
 from headrace.project import Project
-from headrace.tables import lake_path, project_tables
+from headrace.tables import local_lake, project_tables
 from headrace.upkeep import upkeep_policy
 
 
@@ -79,9 +80,10 @@ def check(project: Project, key: str, events: Sequence[str] = (), *, now: dateti
     """
     subject = subject_of(project, key, events)
     age = upkeep_policy(project).vacuum_age
-    lake = lake_path(project)
+    lake = local_lake(project, "headrace lake forget --check")
     tables = {table.full_name: table for table in kept_tables(lake, project_tables(project))}
-    files = {name: [str(path) for path in sorted(table.folder.rglob("*.parquet"))] for name, table in tables.items()}
+    folders = {name: table_folder(lake, table.schema, table.name) for name, table in tables.items()}
+    files = {name: [str(path) for path in sorted(place.rglob("*.parquet"))] for name, place in folders.items()}
     # Checkpoints of the log are Parquet, too, and hold no rows.
     files = {name: [path for path in paths if "/_delta_log/" not in path] for name, paths in files.items()}
     remains = []

@@ -162,12 +162,15 @@ def event_ids(subject: Subject, files: Mapping[str, Sequence[str]]) -> pa.Table:
     """Return `event` and `event_id` of the subject's events that stand in the files of tables."""
     from headrace_lake.upkeep.rewrite import Engine, ask
 
+    from headrace.tables import lake_path
+
+    lake = lake_path(subject.project)
     found: dict[str, set[str]] = {}
     for contract in subject.contracts:
         paths = files.get(f"events.{contract.table}", ())
         if paths:
             query = f"SELECT DISTINCT event_id FROM {read(paths)} WHERE {subject.names(contract.name)}"
-            found.setdefault(contract.name, set()).update(id_ for (id_,) in ask(query, Engine()))
+            found.setdefault(contract.name, set()).update(id_ for (id_,) in ask(query, Engine(), lake))
     rows = [{"event": event, "event_id": id_} for event, ids in found.items() for id_ in sorted(ids)]
     return pa.Table.from_pylist(rows, schema=pa.schema([("event", pa.string()), ("event_id", pa.string())]))
 

@@ -6,10 +6,10 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from headrace_ingestion.errors import HeadraceError
 from headrace_lake.audit import Note, record_audit
+from headrace_lake.place import Place
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Audit:
         now: The clock; timezone-aware.
     """
 
-    def __init__(self, lake: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, lake: Place, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._lake = lake
         self._now = now
         self._lock = threading.Lock()

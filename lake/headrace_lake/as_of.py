@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TypeAlias
 
 from deltalake import DeltaTable
@@ -15,6 +14,7 @@ from headrace_lake.commit_log import logged_versions, version_before
 from headrace_lake.delta_table import open_for_read
 from headrace_lake.errors import QueryError
 from headrace_lake.layout import Schema, table_folder
+from headrace_lake.place import Place
 
 _TOO_OLD = "its log does not reach back that far"
 _EXAMPLE = "--as-of 2026-01-31T12:00:00Z, or --as-of events.call=12"
@@ -69,7 +69,7 @@ def read_as_of(value: AsOfLike | None) -> AsOf:
     return AsOf(instant, versions)
 
 
-def version_at(lake: Path, schema: Schema, name: str, as_of: AsOf) -> DeltaTable | None:
+def version_at(lake: Place, schema: Schema, name: str, as_of: AsOf) -> DeltaTable | None:
     """Return a table at the version that is meant; None when there was none yet.
 
     Raises:

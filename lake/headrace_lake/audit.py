@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
 from headrace_lake.commit import append_records
+from headrace_lake.place import Place
 from headrace_lake.tables import Column, TableSpec
 
 _COLUMNS = (
@@ -50,7 +50,7 @@ class Note:
     query: str | None = None
 
 
-def record_audit(lake: Path, notes: Mapping[Note, tuple[datetime, datetime, int]]) -> None:
+def record_audit(lake: Place, notes: Mapping[Note, tuple[datetime, datetime, int]]) -> None:
     """Add a row a note in one commit; none for none.
 
     Args:

@@ -17,6 +17,7 @@ from headrace_lake.describe import TableDescription, describe_table
 from headrace_lake.external import ExternalTable
 from headrace_lake.guarded import Guard, guard_views
 from headrace_lake.layout import Schema
+from headrace_lake.place import Place, as_place, can_read, is_there
 from headrace_lake.query import Cancel, Limits, Parameters, Result, check_is_read, lock, run, time_limit
 from headrace_lake.query_errors import query_error, unknown_table
 from headrace_lake.snapshots import TableInfo, declared_snapshot, known_tables, table_info, take_snapshot
@@ -33,7 +34,7 @@ _MEANS_ANY_TABLE = ("show", "describe", "summarize", "information_schema", "duck
 
 
 class Lake:
-    """The tables under one folder.
+    """The tables under one folder, or under one prefix of an object storage.
 
     Each query reads one version of every table, whatever is written, compacted or deleted meanwhile.
 
@@ -46,12 +47,12 @@ class Lake:
 
     def __init__(
         self,
-        path: Path | str,
+        path: Place | str,
         specs: Sequence[TableSpec] = (),
         target_bytes: int = TARGET_BYTES,
         external: Iterable[ExternalTable] = (),
     ) -> None:
-        self.path = Path(path).absolute()
+        self.path = as_place(path)
         self._small_bytes = target_bytes // 2
         self._specs: dict[tuple[Schema, str], TableSpec] = {(spec.schema, spec.name): spec for spec in specs}
         self._external = {table.full_name: table for table in external}
@@ -112,11 +113,11 @@ class Lake:
         """
         allowed, moment, watch = limits or Limits(), read_as_of(as_of), cancel or Cancel()
         self._check_named(moment)
-        read = _Read(self._snapshots(query, moment), self._external_of(query))
+        read = _Read(self.path, self._snapshots(query, moment), self._external_of(query))
         try:
             return _run_locked(read, query, params, allowed, watch, guard)
         except duckdb.Error as error:
-            missing = _missing(read.snapshots)
+            missing = _missing(read)
             if missing is None:
                 raise self._error(error, query, allowed, watch) from error
             if moment != NEWEST:
@@ -125,7 +126,7 @@ class Lake:
                 ) from error
         # Upkeep has removed a file since the snapshot was taken. The newest version has all of its files.
         try:
-            newest = _Read(self._snapshots(query, moment), read.external)
+            newest = _Read(self.path, self._snapshots(query, moment), read.external)
             return _run_locked(newest, query, params, allowed, watch, guard)
         except duckdb.Error as error:
             raise self._error(error, query, allowed, watch) from error
@@ -144,7 +145,7 @@ class Lake:
         """
         allowed = limits or Limits()
         with ExitStack() as resources:
-            read = _Read(self._snapshots(query), self._external_of(query))
+            read = _Read(self.path, self._snapshots(query), self._external_of(query))
             try:
                 connection = resources.enter_context(_locked(read, query, allowed, guard))
                 reader = connection.sql(query, params=params).to_arrow_reader(BATCH_ROWS)
@@ -160,14 +161,14 @@ class Lake:
                 Otherwise it has all of DuckDB's power, for code that is trusted: it may read and write any file.
             limits: Memory and disk of a locked one; None: those of DuckDB.
         """
-        read = _Read(self._snapshots(None), self._external_of(None))
+        read = _Read(self.path, self._snapshots(None), self._external_of(None))
         try:
             return _connection_with(read, is_locked, limits)
         except duckdb.Error:
-            if _missing(read.snapshots) is None:
+            if _missing(read) is None:
                 raise
         # Upkeep has removed a file since the snapshot was taken, as in `sql`.
-        return _connection_with(_Read(self._snapshots(None), read.external), is_locked, limits)
+        return _connection_with(_Read(self.path, self._snapshots(None), read.external), is_locked, limits)
 
     def schemas(self) -> dict[str, pa.Schema]:
         """Return the Arrow schema of each table, declared or stored, by `<schema>.<name>`."""
@@ -221,7 +222,7 @@ class Lake:
         return query_error(error, query, names, limits, cancel.is_called)
 
 
-def connect(path: Path | str, specs: Sequence[TableSpec] = ()) -> duckdb.DuckDBPyConnection:
+def connect(path: Place | str, specs: Sequence[TableSpec] = ()) -> duckdb.DuckDBPyConnection:
     """Return a DuckDB connection, in memory, with all views of the lake in the folder `path`, as of now.
 
     It reads the lake and no other file, as `Lake.sql` does: `headrace_lake.connect(".headrace/lake")`.
@@ -233,6 +234,7 @@ def connect(path: Path | str, specs: Sequence[TableSpec] = ()) -> duckdb.DuckDBP
 class _Read:
     """What a connection reads: a version of each table, and files beside the lake."""
 
+    lake: Place
     snapshots: Sequence[Snapshot]
     external: Sequence[ExternalTable]
 
@@ -264,13 +266,14 @@ def _locked(read: _Read, query: str, limits: Limits, guard: Guard | None) -> Ite
     """Yield a connection that reads this and nothing else."""
     with tempfile.TemporaryDirectory(prefix="headrace-sql-") as spill:
         connection = _new_connection(
+            read.lake,
             {
                 "memory_limit": f"{limits.memory_bytes}B",
                 "temp_directory": spill,
                 "max_temp_directory_size": f"{limits.disk_bytes}B",
                 # Otherwise a name could mean a variable of the calling Python code.
                 "python_enable_replacements": "false",
-            }
+            },
         )
         try:
             check_is_read(connection, query)
@@ -290,7 +293,7 @@ def _connection_with(read: _Read, is_locked: bool, limits: Limits | None) -> duc
     locked = {"temp_directory": str(spill), "python_enable_replacements": "false"}
     if limits is not None:
         locked |= {"memory_limit": f"{limits.memory_bytes}B", "max_temp_directory_size": f"{limits.disk_bytes}B"}
-    connection = _new_connection(locked if is_locked else {})
+    connection = _new_connection(read.lake, locked if is_locked else {})
     try:
         _make_views(connection, read.snapshots, read.external)
         if is_locked:
@@ -301,12 +304,12 @@ def _connection_with(read: _Read, is_locked: bool, limits: Limits | None) -> duc
     return connection
 
 
-def _missing(snapshots: Sequence[Snapshot]) -> Snapshot | None:
+def _missing(read: _Read) -> Snapshot | None:
     """Return a snapshot of which a file is gone, or None."""
-    return next((one for one in snapshots if not all(Path(file).exists() for file in one.files)), None)
+    return next((one for one in read.snapshots if not all(is_there(read.lake, file) for file in one.files)), None)
 
 
-def _new_connection(options: dict[str, str]) -> duckdb.DuckDBPyConnection:
+def _new_connection(lake: Place, options: dict[str, str]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -316,6 +319,7 @@ def _new_connection(options: dict[str, str]) -> duckdb.DuckDBPyConnection:
             **options,
         },
     )
+    can_read(connection, lake)
     connection.execute(f"SET TimeZone = {text('UTC')}")
     return connection
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from headrace_lake.errors import LakeWriteError
 from headrace_lake.layout import table_folder
 from headrace_lake.offsets import OffsetRange, recorded_offsets
 from headrace_lake.partitions import partition_columns, with_period
+from headrace_lake.place import Place
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import TableSpec
 from headrace_lake.unique import StoredKeys
@@ -58,7 +58,7 @@ class Seek:
 
 
 def commit(
-    lake: Path,
+    lake: Place,
     spec: TableSpec,
     rows: pa.Table,
     ranges: Mapping[str, OffsetRange],
@@ -97,7 +97,7 @@ def commit(
     raise _contended(spec, folder)
 
 
-def append_rows(lake: Path, spec: TableSpec, rows: pa.Table, who: str) -> None:
+def append_rows(lake: Place, spec: TableSpec, rows: pa.Table, who: str) -> None:
     """Append rows that come from no topic, in one commit; recorded offsets stay.
 
     Who calls it sees to it that they are not there yet.
@@ -126,7 +126,7 @@ def append_rows(lake: Path, spec: TableSpec, rows: pa.Table, who: str) -> None:
 
 
 def append_records(
-    lake: Path, spec: TableSpec, records: Sequence[tuple[dict[str, Any], str, datetime]], who: str
+    lake: Place, spec: TableSpec, records: Sequence[tuple[dict[str, Any], str, datetime]], who: str
 ) -> None:
     """Append what a command or a server notes, as `append_rows` does; none for none.
 
@@ -172,7 +172,7 @@ def _in_stored_columns(rows: pa.Table, stored: pa.Schema) -> pa.Table:
     return pa.table(columns, names=stored.names)
 
 
-def _contended(spec: TableSpec, folder: Path) -> LakeWriteError:
+def _contended(spec: TableSpec, folder: Place) -> LakeWriteError:
     return LakeWriteError(
         f"table {spec.full_name} was changed by others during {ATTEMPTS} attempts to write it",
         {"folder": str(folder), "expected": "one writer per lake"},

@@ -9,23 +9,25 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
+
+from headrace_lake.place import Place
 
 Commit = list[dict[str, Any]]
 """The actions of a commit; each is a mapping of its one kind."""
 
 
-def logged_versions(folder: Path) -> list[int]:
+def logged_versions(folder: Place) -> list[int]:
     """Return the versions of which the log still has the commit, oldest first.
 
     Args:
         folder: Folder of the table.
     """
-    return sorted(int(path.stem) for path in (folder / "_delta_log").glob("*.json") if path.stem.isdigit())
+    names = (path.name.removesuffix(".json") for path in (folder / "_delta_log").iterdir())
+    return sorted(int(name) for name in names if name.isdigit())
 
 
-def read_commit(folder: Path, version: int) -> Commit:
+def read_commit(folder: Place, version: int) -> Commit:
     """Return the actions of a version.
 
     Raises:
@@ -45,7 +47,7 @@ def committed_at(commit: Commit) -> datetime:
     return datetime.fromtimestamp(commit_info(commit).get("timestamp", 0) / 1_000, UTC)
 
 
-def version_before(folder: Path, instant: datetime) -> int | None:
+def version_before(folder: Place, instant: datetime) -> int | None:
     """Return the newest logged version that was committed at the instant or before; None when there is none.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +17,7 @@ from headrace_lake.delta_table import open_for_append, write_error
 from headrace_lake.errors import LakeWriteError
 from headrace_lake.layout import table_folder
 from headrace_lake.offsets import recorded_offsets, side_app_id
+from headrace_lake.place import Place
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import dead_letters_table
 
@@ -57,7 +57,7 @@ def dead_letter_rows(refused: Sequence[RefusedRecord], now_ms: int) -> pa.Table:
 
 
 def store_dead_letters(
-    lake: Path,
+    lake: Place,
     refused: Sequence[RefusedRecord],
     topic_id: str,
     next_offsets: Mapping[int, int],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from datetime import datetime
-from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -15,6 +14,8 @@ from deltalake.schema import Schema as DeltaSchema
 
 from headrace_lake.errors import LakeError, LakeWriteError
 from headrace_lake.layout import is_table, table_folder
+from headrace_lake.object_store import SCHEME
+from headrace_lake.place import Place, delta_options, delta_table, make_folder, what_writing_needs
 from headrace_lake.schemas import arrow_schema, made_schema, table_properties
 from headrace_lake.tables import TableSpec
 
@@ -26,7 +27,7 @@ DELETED_BEFORE = "headrace.deletedBefore"
 """Property of a table: an event time in ISO 8601. What recomputes rows has to know that older events may be missing."""
 
 
-def open_for_append(lake: Path, spec: TableSpec) -> DeltaTable:
+def open_for_append(lake: Place, spec: TableSpec) -> DeltaTable:
     """Return a fresh handle of the table; it is made when it does not exist, and given the columns it lacks.
 
     Raises:
@@ -35,18 +36,18 @@ def open_for_append(lake: Path, spec: TableSpec) -> DeltaTable:
     """
     folder = table_folder(lake, spec.schema, spec.name)
     try:
-        handle = DeltaTable(folder) if is_table(folder) else _made(folder, spec)
+        handle = delta_table(folder) if is_table(folder) else _made(folder, spec)
         return _widened(folder, handle, spec)
     except (DeltaError, OSError) as error:
         raise write_error(spec, folder, error) from error
 
 
-def open_for_read(folder: Path) -> DeltaTable | None:
+def open_for_read(folder: Place) -> DeltaTable | None:
     """Return a fresh handle of the table in the folder, or None when there is none."""
     if not is_table(folder):
         return None
     try:
-        return DeltaTable(folder)
+        return delta_table(folder)
     except TableNotFoundError:
         return None  # the folder of the log is made before its first file
 
@@ -73,8 +74,9 @@ def active_files(handle: DeltaTable, predicate: str | None = None) -> list[str]:
         handle: The table.
         predicate: Comparisons of columns; files whose statistics rule them out are left out.
     """
-    # delta-rs leaves out `file://` and keeps the percent signs of a URL.
-    return [unquote(uri) for uri in handle.file_uris(file_pruning_predicate=predicate)]
+    # delta-rs leaves out `file://` and keeps the percent signs of a URL; those of an object are part of its name.
+    uris = handle.file_uris(file_pruning_predicate=predicate)
+    return [uri if uri.startswith(SCHEME) else unquote(uri) for uri in uris]
 
 
 def deleted_before(handle: DeltaTable) -> datetime | None:
@@ -83,12 +85,13 @@ def deleted_before(handle: DeltaTable) -> datetime | None:
     return None if marked is None else datetime.fromisoformat(marked)
 
 
-def write_error(spec: TableSpec, folder: Path, error: Exception) -> LakeWriteError:
+def write_error(spec: TableSpec, folder: Place, error: Exception) -> LakeWriteError:
     """Return the error of a write that failed for a reason outside the rows."""
+    expected, look = what_writing_needs(folder)
     return LakeWriteError(
         f"table {spec.full_name} could not be written: {_innermost(error)}",
-        {"folder": str(folder), "expected": "a folder that can be written, on a disk that is not full"},
-        f"df -h {folder}",
+        {"folder": str(folder), "expected": expected},
+        look,
     )
 
 
@@ -98,8 +101,8 @@ def _innermost(error: Exception) -> str:
     return next((line for line in reversed(lines) if line), type(error).__name__)
 
 
-def _made(folder: Path, spec: TableSpec) -> DeltaTable:
-    folder.mkdir(parents=True, exist_ok=True)
+def _made(folder: Place, spec: TableSpec) -> DeltaTable:
+    make_folder(folder)
     try:
         return DeltaTable.create(
             str(folder),
@@ -107,12 +110,13 @@ def _made(folder: Path, spec: TableSpec) -> DeltaTable:
             mode="ignore",
             partition_by=None if spec.partition is None else [spec.partition.column],
             configuration=table_properties(spec),
+            storage_options=delta_options(folder),
         )
     except CommitFailedError:
-        return DeltaTable(folder)  # another writer made it in the same instant
+        return delta_table(folder)  # another writer made it in the same instant
 
 
-def _widened(folder: Path, handle: DeltaTable, spec: TableSpec) -> DeltaTable:
+def _widened(folder: Place, handle: DeltaTable, spec: TableSpec) -> DeltaTable:
     for name, (stored, declared) in column_conflicts(handle, spec).items():
         raise LakeError(
             f"column {name!r} of table {spec.full_name} is {stored}, declared is {declared}",
@@ -129,7 +133,7 @@ def _widened(folder: Path, handle: DeltaTable, spec: TableSpec) -> DeltaTable:
         handle.alter.add_columns(added)
     except CommitFailedError:
         log.info("table %s was changed by another writer meanwhile", spec.full_name)
-    return _widened(folder, DeltaTable(folder), spec)
+    return _widened(folder, delta_table(folder), spec)
 
 
 def _is_same(declared: pa.DataType, stored: pa.DataType) -> bool:

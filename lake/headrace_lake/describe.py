@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +12,7 @@ from headrace_lake.commit_log import committed_at, read_commit
 from headrace_lake.delta_table import deleted_before, open_for_read, stored_schema
 from headrace_lake.layout import Schema, table_folder
 from headrace_lake.partitions import partition_columns
+from headrace_lake.place import Place
 from headrace_lake.schemas import made_schema
 from headrace_lake.tables import TableSpec
 from headrace_lake.views import sql_type
@@ -59,7 +59,7 @@ class TableDescription:
     deleted_before: datetime | None = None
 
 
-def describe_table(lake: Path, schema: Schema, name: str, spec: TableSpec | None) -> TableDescription:
+def describe_table(lake: Place, schema: Schema, name: str, spec: TableSpec | None) -> TableDescription:
     """Return how a table stands.
 
     Args:
@@ -116,7 +116,7 @@ def _extreme(files: pa.Table, which: str, column: str | None) -> datetime | None
     return found
 
 
-def _commit_time(folder: Path, version: int) -> datetime | None:
+def _commit_time(folder: Place, version: int) -> datetime | None:
     try:
         return committed_at(read_commit(folder, version))
     except FileNotFoundError:

@@ -6,7 +6,6 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from headrace_ingestion.clock import Clock
@@ -19,6 +18,7 @@ from headrace_lake.delta_table import open_for_append
 from headrace_lake.errors import LakeError
 from headrace_lake.flush import FlushPolicy, Waiting
 from headrace_lake.offsets import OffsetRange, recorded_offsets, table_app_id
+from headrace_lake.place import Place
 from headrace_lake.tables import TableSpec
 from headrace_lake.unique import StoredKeys
 
@@ -70,7 +70,7 @@ class Feed:
         clock: The clocks.
     """
 
-    def __init__(self, lake: Path, spec: TableSpec, policy: FlushPolicy, clock: Clock) -> None:
+    def __init__(self, lake: Place, spec: TableSpec, policy: FlushPolicy, clock: Clock) -> None:
         self.spec = spec
         self.counters = FeedCounters()
         self.topic_id: str | None = None

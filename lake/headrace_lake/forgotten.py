@@ -6,7 +6,6 @@ import hashlib
 import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pyarrow as pa
 from headrace_lake.catalog import Lake
 from headrace_lake.commit import append_rows
 from headrace_lake.layout import is_table, table_folder
+from headrace_lake.place import Place
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import Column, TableSpec
 
@@ -79,7 +79,7 @@ def salt_of(lake: Lake) -> str:
     return secrets.token_hex(16)
 
 
-def record_forgotten(lake: Path, missing: Sequence[Missing], salt: str, who: str, now: datetime) -> None:
+def record_forgotten(lake: Place, missing: Sequence[Missing], salt: str, who: str, now: datetime) -> None:
     """Note of what rows are missing from now on, in one commit; none for none.
 
     Args:

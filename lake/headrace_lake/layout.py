@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, get_args, overload
+
+from headrace_lake.place import Place
 
 Schema = Literal["events", "features", "scores", "ops", "rollups"]
 """A table stands at `<lake>/<schema>/<name>`."""
@@ -12,16 +14,23 @@ Schema = Literal["events", "features", "scores", "ops", "rollups"]
 SCHEMAS: tuple[Schema, ...] = get_args(Schema)
 
 
-def table_folder(lake: Path, schema: Schema, name: str) -> Path:
+@overload
+def table_folder(lake: Path, schema: Schema, name: str) -> Path: ...
+@overload
+def table_folder(lake: Place, schema: Schema, name: str) -> Place: ...
+def table_folder(lake: Place, schema: Schema, name: str) -> Place:
     """Return the folder of a table."""
     return lake / schema / name
 
 
-def is_table(folder: Path) -> bool:
+def is_table(folder: Place) -> bool:
     """Return whether a Delta table stands in the folder.
 
     The folder of its log alone is none: that much is left where a disk was full when the table was made.
     """
+    if not isinstance(folder, Path):
+        # On object storage a folder is there because an object is, and the first one of a table is in its log.
+        return (folder / "_delta_log").is_dir()
     try:
         with os.scandir(folder / "_delta_log") as found:
             return any(entry.name.endswith(".json") for entry in found)
@@ -29,15 +38,19 @@ def is_table(folder: Path) -> bool:
         return False
 
 
-def stored_tables(lake: Path) -> list[tuple[Schema, str]]:
+def stored_tables(lake: Place) -> list[tuple[Schema, str]]:
     """Return schema and name of every table that stands in the lake, in order."""
     return [
         (schema, folder.name)
         for schema in SCHEMAS
         if (lake / schema).is_dir()
-        for folder in sorted((lake / schema).iterdir())
+        for folder in _in_order(lake / schema)
         if is_table(folder)
     ]
+
+
+def _in_order(folder: Place) -> list[Place]:
+    return sorted(folder.iterdir(), key=lambda place: place.name)
 
 
 def topic_of(schema: Schema, name: str, prefix: str = "") -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
 
 from headrace_lake.catalog import Lake
 from headrace_lake.commit import append_records
 from headrace_lake.layout import is_table, table_folder
+from headrace_lake.place import Place
 from headrace_lake.tables import Column, TableSpec
 
 ReplayState = Literal["sending", "sent", "already_there", "refused", "failed"]
@@ -72,7 +72,7 @@ class ReplayRow:
     replayed_at: datetime
 
 
-def record_replays(lake: Path, rows: Sequence[ReplayRow]) -> None:
+def record_replays(lake: Place, rows: Sequence[ReplayRow]) -> None:
     """Add rows in one commit; none for none.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +14,7 @@ from headrace_lake.as_of import NEWEST, AsOf, version_at
 from headrace_lake.delta_table import active_files, deleted_before, open_for_read, stored_schema
 from headrace_lake.layout import Schema, stored_tables, table_folder
 from headrace_lake.partitions import partition_types
+from headrace_lake.place import Place
 from headrace_lake.schemas import arrow_schema, made_schema
 from headrace_lake.tables import TableSpec
 from headrace_lake.views import Snapshot, default_sql
@@ -47,13 +47,13 @@ class TableInfo:
     last_compaction: datetime | None = None
 
 
-def known_tables(lake: Path, specs: Sequence[TableSpec]) -> list[tuple[Schema, str]]:
+def known_tables(lake: Place, specs: Sequence[TableSpec]) -> list[tuple[Schema, str]]:
     """Return schema and name of every table that is declared or stands in the lake, in order."""
     return sorted({*stored_tables(lake), *((spec.schema, spec.name) for spec in specs)})
 
 
 def take_snapshot(
-    lake: Path, schema: Schema, name: str, spec: TableSpec | None, as_of: AsOf = NEWEST
+    lake: Place, schema: Schema, name: str, spec: TableSpec | None, as_of: AsOf = NEWEST
 ) -> Snapshot | None:
     """Return the version of a table that is meant; an empty one when it is only declared, None when it is neither.
 
@@ -96,7 +96,7 @@ def declared_snapshot(spec: TableSpec) -> Snapshot:
 
 
 def table_info(
-    lake: Path, schema: Schema, name: str, small_bytes: int = 0, last_compaction: datetime | None = None
+    lake: Place, schema: Schema, name: str, small_bytes: int = 0, last_compaction: datetime | None = None
 ) -> TableInfo:
     """Return the figures of a table, from its log alone.
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from headrace_ingestion.settings import KafkaConnection
 from kafka import TopicPartition
 
 from headrace_lake.delta_table import open_for_append
 from headrace_lake.offsets import recorded_offsets, table_app_id
+from headrace_lake.place import Place
 from headrace_lake.tables import TableSpec
 from headrace_lake.topic_records import records_by_now
 from headrace_lake.topics import describe_topics, new_admin, new_consumer
 
 
-def unread_values(connection: KafkaConnection, lake: Path, spec: TableSpec) -> Iterator[bytes]:
+def unread_values(connection: KafkaConnection, lake: Place, spec: TableSpec) -> Iterator[bytes]:
     """Yield the values of the records that stand in the topic by now and not yet in the table.
 
     Offsets alone do not tell: those behind the last record may be markers of transactions.

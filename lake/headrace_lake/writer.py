@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from headrace_ingestion.clock import Clock, SystemClock
 from headrace_ingestion.settings import KafkaConnection
@@ -15,6 +14,7 @@ from headrace_lake.errors import LakeError
 from headrace_lake.feed import Feed, FeedCounters
 from headrace_lake.flush import FlushPolicy
 from headrace_lake.lane import DISCOVERY_SECONDS, Lane
+from headrace_lake.place import Place
 from headrace_lake.tables import TableSpec
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class LakeWriter:
     def __init__(
         self,
         connection: KafkaConnection,
-        lake_path: Path,
+        lake_path: Place,
         specs: Sequence[TableSpec],
         flush: FlushPolicy | None = None,
         clock: Clock | None = None,
@@ -66,7 +66,7 @@ class LakeWriter:
         _check(specs)
         policy = flush or FlushPolicy()
         clock = clock or SystemClock()
-        self._feeds = [Feed(Path(lake_path), spec, policy, clock) for spec in specs]
+        self._feeds = [Feed(lake_path, spec, policy, clock) for spec in specs]
         groups = [[feed for feed in self._feeds if feed.spec.committed_only is flag] for flag in (False, True)]
         self._lanes = [Lane(connection, group, policy, clock, discovery_seconds) for group in groups if group]
         self._failure: BaseException | None = None

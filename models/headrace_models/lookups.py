@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace_ingestion.durations import duration_ms, format_duration
@@ -18,6 +17,7 @@ from headrace_models.view import NUMERIC, FeatureView
 if TYPE_CHECKING:
     import pyarrow as pa
     from headrace_features.view import View
+    from headrace_lake.place import Place
 
 _WHOLE = ("int", "long")
 
@@ -118,11 +118,11 @@ class TrainingLookups:
     """The lookups of a model over the rows of a lake.
 
     Attributes:
-        lake: Folder of the lake.
+        lake: Folder of the lake, or its place on object storage.
         lookups: The lookups.
     """
 
-    lake: Path
+    lake: Place
     lookups: Sequence[ModelLookup]
 
     @property

@@ -29,7 +29,7 @@ from headrace.cli.root import root
 from headrace.forget.forgetting import forget
 from headrace.online import open_online_store
 from headrace.project import Project, open_project
-from headrace.tables import lake_path, project_tables
+from headrace.tables import project_tables
 
 VIEW = """\
 name: subscriber
@@ -54,7 +54,7 @@ def store(project: Project, table: str, records: list[StoredRecord]) -> None:
     spec = next(one for one in project_tables(project) if one.full_name == table)
     rows = compile_decoder(spec)(records).rows
     assert rows.num_rows == len(records)
-    commit(lake_path(project), spec, rows, {table: OffsetRange(None, len(records))})
+    commit(project.folders.lake, spec, rows, {table: OffsetRange(None, len(records))})
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         RefusedRecord(StoredRecord("events.call", 0, at, 1, b"x", value, ()), "wrong_key", "why", "call")
         for at, value in enumerate((b'{"subscriber_id": "s7"}', b'{"subscriber_id": "s8"}', b"\xff", b"{"))
     ]
-    store_dead_letters(lake_path(project), letters, "topic", {0: 4}, START_MS)
+    store_dead_letters(project.folders.lake, letters, "topic", {0: 4}, START_MS)
     with open_online_store(project) as online:
         values = OnlineRow.encode({"duration_s_sum_1h": 3.0})
         online.write("subscriber", [OnlineRow(key, Order(0, 1, 0, 0), 1, digest, values) for key in ("s7", "s8")])
@@ -210,7 +210,7 @@ def test_the_audit_names_a_digest_and_not_the_key(project: Project, run: Run) ->
 
 
 def test_the_offsets_of_the_writer_stay_and_it_goes_on(project: Project, run: Run) -> None:
-    folder = lake_path(project) / "events" / "call"
+    folder = project.folders.lake / "events" / "call"
     answer(run("forget", "s7", "--output", "json"))
     assert DeltaTable(folder).transaction_version("app") == 100
     add_calls(project.folder, 100, 160, device="d1")
@@ -226,7 +226,7 @@ def test_verify_does_not_pass_rows_whose_events_were_forgotten(project: Project,
     spec = next(one for one in project_tables(again) if one.full_name == "features.subscriber")
     row = json_record("f", 100, feature_fields(107, declaration=digest))._replace(key=b"s7")
     rows = compile_decoder(spec)([row]).rows
-    commit(lake_path(again), spec, rows, {"features.subscriber": OffsetRange(100, 101)})
+    commit(again.folders.lake, spec, rows, {"features.subscriber": OffsetRange(100, 101)})
     report = again.features.verify("subscriber")
     assert report.not_verifiable["their events are gone, or those before them"] == 1
 
@@ -241,7 +241,7 @@ def test_a_check_tells_files_until_the_vacuum_and_none_after(project: Project, r
     for one in found["remains"]:
         assert abs(datetime.fromisoformat(one["gone_after"]) - week - datetime.now(UTC)) < timedelta(minutes=1)
     assert not any(one["files"] for one in answer(run("vacuum", "--dry-run", "--output", "json")))
-    let_time_pass(lake_path(project), 7 * DAY + timedelta(minutes=1))
+    let_time_pass(project.folders.lake, 7 * DAY + timedelta(minutes=1))
     vacuumed = answer(run("vacuum", "--output", "json"))
     assert {one["table"] for one in vacuumed if one["files"]} == set(FOUND)
     assert answer(run("forget", "s7", "--check", "--output", "json"))["remains"] == []
@@ -302,7 +302,7 @@ def test_two_at_once_beside_a_writer_and_a_compaction_lose_nothing(project: Proj
     while any(one.is_alive() for one in both) or at == 100:
         add_calls(project.folder, at, at + 50, device="d1")
         at += 50
-        (events,) = kept_tables(lake_path(project), project_tables(project), ["events.call"])
+        (events,) = kept_tables(project.folders.lake, project_tables(project), ["events.call"])
         compact(events)
     for one in both:
         one.join()
@@ -326,7 +326,7 @@ def test_a_hashed_key_is_forgotten_by_its_clear_value(project: Project, run: Run
     again = open_project(project.folder)
     spec = next(one for one in project_tables(again) if one.full_name == "events.call")
     record = call_record(100, device="d1", subscriber_id=hashed)._replace(key=hashed.encode())
-    commit(lake_path(again), spec, compile_decoder(spec)([record]).rows, {"app": OffsetRange(100, 101)})
+    commit(again.folders.lake, spec, compile_decoder(spec)([record]).rows, {"app": OffsetRange(100, 101)})
     # Rows of before the field was hashed go as well.
     assert answer(run("forget", "s7", "--dry-run", "--output", "json"))["tables"]["events.call"] == 3
     assert answer(run("forget", hashed, "--output", "json"))["tables"]["events.call"] == 1

@@ -14,7 +14,6 @@ import headrace
 from headrace.cli.root import root
 from headrace.online import open_online_store
 from headrace.project import Project
-from headrace.tables import lake_path
 
 SUM = "duration_s_sum_1h"
 
@@ -29,7 +28,7 @@ def project(tmp_path: Path) -> Project:
     rows: list[dict[str, Any]] = [
         {"subscriber_id": key, "clock": at(10), "source_offset": 1, SUM: 4.5} for key in ("a", "b", "c")
     ]
-    write_rows(lake_path(project), view, rows)
+    write_rows(project.folders.lake, view, rows)
     clock_ms = int(START.timestamp() * 1_000) + 10_000
     values = OnlineRow.encode({SUM: 4.0})
     with open_online_store(project) as store:

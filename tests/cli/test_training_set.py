@@ -14,7 +14,6 @@ import headrace
 from headrace.cli.root import root
 from headrace.features import UnknownViewError
 from headrace.project import Project
-from headrace.tables import lake_path
 
 SUM, LAG = "duration_s_sum_1h", "load_lag_1"
 
@@ -26,7 +25,7 @@ def project(tmp_path: Path) -> Project:
     load_project(folder, {"call": CALL, "tick": TICK}, {"subscriber": SUBSCRIBER, "cell": CELL})
     (folder / "headrace.yaml").write_text("name: trial\n")
     project = headrace.open(folder, environ={})
-    lake = lake_path(project)
+    lake = project.folders.lake
     write_rows(lake, project.views["subscriber"], [{"subscriber_id": "007", "clock": at(10), SUM: 1.5}])
     write_rows(lake, project.views["cell"], [{"cell": 7, "clock": at(10), LAG: 0.25, "emitted_at": at(15)}])
     (tmp_path / "labels.csv").write_text(
@@ -66,7 +65,9 @@ def test_a_csv_and_two_views_become_a_file(project: Project, tmp_path: Path) -> 
 
 def test_views_of_which_nothing_was_known_yet_are_named_with_what_to_type(project: Project, tmp_path: Path) -> None:
     late = at(7200)
-    write_rows(lake_path(project), project.views["cell"], [{"cell": 9, "clock": at(20), LAG: 0.5, "emitted_at": late}])
+    write_rows(
+        project.folders.lake, project.views["cell"], [{"cell": 9, "clock": at(20), LAG: 0.5, "emitted_at": late}]
+    )
     spine = tmp_path / "spine.csv"
     spine.write_text("cell,event_timestamp\n9,2026-03-02T00:30:00Z\n")
     answer = training_set(project, str(spine), "--views", "cell", "--to", str(tmp_path / "set.csv"))

@@ -15,7 +15,7 @@ from headrace_lake.upkeep.compact import compact, plan_bins
 from headrace_lake.upkeep.files import StoredFile, kept_tables, opened, stored_files
 from headrace_lake.upkeep.rewrite import Engine, Replacement, replace_by_one, replace_files, write_merged
 from lake_records import CALL, SUBSCRIBER
-from upkeep_tables import APP, handle, instant, offsets, rows_of, table, write
+from upkeep_tables import APP, folder, handle, instant, offsets, rows_of, table, write
 
 
 def sizes(*sizes_bytes: int) -> list[StoredFile]:
@@ -117,7 +117,7 @@ def test_a_file_that_lost_rows_on_its_way_is_never_committed(tmp_path: Path) -> 
     kept = table(tmp_path)
     files = stored_files(opened(kept), kept.time_column)
     wrong = [StoredFile(file.path, file.bytes, 11, file.oldest, file.newest) for file in files]
-    before = set(kept.folder.glob("*.parquet"))
+    before = set(folder(tmp_path).glob("*.parquet"))
     with pytest.raises(LakeError) as error:
         write_merged(kept, opened(kept), wrong, level=3, engine=Engine())
     assert str(error.value) == (
@@ -126,7 +126,7 @@ def test_a_file_that_lost_rows_on_its_way_is_never_committed(tmp_path: Path) -> 
         f"  folder:    {kept.folder}\n"
         "  try:       headrace lake sql 'select count(*) from features.subscriber'"
     )
-    assert set(kept.folder.glob("*.parquet")) == before
+    assert set(folder(tmp_path).glob("*.parquet")) == before
 
 
 def test_a_dry_run_says_what_would_be_done_and_changes_nothing(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_queries_of_every_form_read_what_is_shown(lake: Lake, query: str) -> Non
     ],
 )
 def test_nothing_but_the_tables_that_are_shown_can_be_read(lake: Lake, query: str) -> None:
-    file = str(next(Path(lake.path / "events" / "call").glob("*.parquet")))
+    file = str(next(Path(str(lake.path), "events", "call").glob("*.parquet")))
     with pytest.raises(QueryError):
         lake.sql(query.replace("{file}", file), guard=guard)
 

@@ -205,7 +205,7 @@ def test_versions_are_still_listed_read_and_vacuumed(tmp_path: Path) -> None:
     ]
     newest = next(iter(table_history(kept, 1)))
     assert (newest.operation, newest.rows_added, newest.rows_removed) == ("compact", 4, 4)
-    left = kept.folder / "_day=2025-01-01" / "part-left.zstd3.parquet"
+    left = tmp_path / "events" / "call" / "_day=2025-01-01" / "part-left.zstd3.parquet"
     left.write_bytes(b"what a crash has left")
     _age(left)
     assert (vacuum(kept, age=LEAST_AGE).files, left.exists()) == (1, False)

@@ -24,7 +24,7 @@ from headrace.cli.root import root
 from headrace.forget.forgetting import forget
 from headrace.project import Project
 from headrace.rebuild import RebuildError, rebuild
-from headrace.tables import lake_path, project_tables
+from headrace.tables import project_tables
 
 ROWS = 60
 
@@ -40,7 +40,7 @@ def project(broker: Any, tmp_path: Path) -> Project:
     project = headrace.open(tmp_path, flags=flags)
     broker.create_topic(spec_of(project).topic, 2)
     send(broker.connection, spec_of(project).topic, [call_record(number) for number in range(ROWS)], partitions=2)
-    with running_writer(broker.connection, lake_path(project), [spec_of(project)]) as writer:
+    with running_writer(broker.connection, project.folders.lake, [spec_of(project)]) as writer:
         until(lambda: rows_written(writer, "events.call") == ROWS)
     return project
 
@@ -66,14 +66,14 @@ def rows(project: Project) -> list[tuple[Any, ...]]:
 
 def delete(project: Project, condition: str) -> int:
     """Damage the table."""
-    table = swapping.kept_table(lake_path(project), spec_of(project))
+    table = swapping.kept_table(project.folders.lake, spec_of(project))
     files = lambda handle: stored_files(handle, "started_at")  # noqa: E731
     return Deletion(table, condition, files, "delete", "test", Engine()).run()
 
 
 def handle(project: Project) -> DeltaTable:
     """The table."""
-    return DeltaTable(lake_path(project) / "events" / "call")
+    return DeltaTable(project.folders.lake / "events" / "call")
 
 
 def test_a_table_is_read_anew_proven_equal_and_swapped_and_its_writer_goes_on(broker: Any, project: Project) -> None:
@@ -85,9 +85,9 @@ def test_a_table_is_read_anew_proven_equal_and_swapped_and_its_writer_goes_on(br
     assert one["content"] == one["content_anew"]
     assert rows(project) == before
     assert not set(files) & set(handle(project).file_uris())
-    assert not lake_path(project).with_name("lake.rebuild").exists()
+    assert not project.folders.lake.with_name("lake.rebuild").exists()
     send(broker.connection, spec_of(project).topic, [call_record(ROWS), call_record(ROWS + 1)], partitions=2)
-    with running_writer(broker.connection, lake_path(project), [spec_of(project)]) as writer:
+    with running_writer(broker.connection, project.folders.lake, [spec_of(project)]) as writer:
         until(lambda: rows_written(writer, "events.call") == 2)
     assert len(rows(project)) == ROWS + 2
 
@@ -111,8 +111,8 @@ def test_what_no_topic_holds_is_taken_over_and_what_it_lost_is_not_dropped_unask
     broker: Any, project: Project
 ) -> None:
     table = headrace.open(project.folder).lake.sql("select * from raw.events_call where _partition = 0").arrow()
-    append_rows(lake_path(project), spec_of(project), _moved(table, -1_000), "import")
-    append_rows(lake_path(project), spec_of(project), _moved(table, 10_000), "lost")
+    append_rows(project.folders.lake, spec_of(project), _moved(table, -1_000), "import")
+    append_rows(project.folders.lake, spec_of(project), _moved(table, 10_000), "lost")
     refused = run(project)
     assert "RebuildError: the topics no longer hold all of events.call: nothing was swapped" in refused.stderr
     assert f"  rows:  {ROWS // 2} of events.call" in refused.stderr
@@ -145,7 +145,7 @@ def test_rows_of_others_under_the_key_of_a_forgotten_row_stay(broker: Any, proje
     flags = {"kafka.bootstrap_servers": broker.bootstrap_servers, "kafka.topic_prefix": prefix}
     again = headrace.open(project.folder, flags=flags)
     send(broker.connection, spec_of(project).topic, [call_record(ROWS, device="d1")], partitions=2)
-    with running_writer(broker.connection, lake_path(project), [spec_of(project)]) as writer:
+    with running_writer(broker.connection, project.folders.lake, [spec_of(project)]) as writer:
         until(lambda: rows_written(writer, "events.call") == 1)
     # The device was used by s10, of whom another call stays.
     assert forget(again, "d1", ["gadget"], now=datetime.now(UTC)).tables == {"events.call": 1}
@@ -156,7 +156,7 @@ def test_rows_of_others_under_the_key_of_a_forgotten_row_stay(broker: Any, proje
 
 def test_a_lost_table_is_made_anew(project: Project) -> None:
     before = rows(project)
-    (lake_path(project) / "events" / "call").rename(project.folder / "broken")
+    (project.folders.lake / "events" / "call").rename(project.folder / "broken")
     with pytest.raises(RebuildError, match=r"the topic .*duplicates does not exist: nothing was swapped"):
         rebuild(project, ["events.call", "ops.duplicates"])
     assert rebuild(project, ["events.call"])[0].is_swapped
@@ -198,10 +198,10 @@ def test_a_table_in_partitions_is_rebuilt_in_those_it_has_whatever_its_card_says
     broker.create_topic(spec.topic, 2)
     hours = [call_record(number, started_at=f"2025-01-01T{number % 3:02d}:00:00Z") for number in range(ROWS)]
     send(broker.connection, spec.topic, hours, partitions=2)
-    with running_writer(broker.connection, lake_path(project), [spec]) as writer:
+    with running_writer(broker.connection, project.folders.lake, [spec]) as writer:
         until(lambda: rows_written(writer, "events.call") == ROWS)
     table = headrace.open(project.folder).lake.sql("select * from raw.events_call where _partition = 0").arrow()
-    append_rows(lake_path(project), spec, _moved(table.drop_columns(["_hour"]), -1_000), "import")
+    append_rows(project.folders.lake, spec, _moved(table.drop_columns(["_hour"]), -1_000), "import")
     before = rows(project)
     event.write_text(f"{EVENT}access: {{partition: day}}\n")
     (done,) = rebuild(headrace.open(tmp_path, flags=flags), ["events.call"])
@@ -236,7 +236,7 @@ def test_a_table_by_another_key_is_rebuilt_of_what_was_committed_in_its_periods(
         producer.flush()
         (producer.commit_transaction if is_committed else producer.abort_transaction)()
     producer.close()
-    with running_writer(broker.connection, lake_path(project), [spec]) as writer:
+    with running_writer(broker.connection, project.folders.lake, [spec]) as writer:
         until(lambda: rows_written(writer, spec.full_name) == 20)
     (done,) = rebuild(project, [spec.full_name])
     assert (done.comparison.rows, done.comparison.is_equal, done.is_swapped) == (20, True, True)

@@ -22,7 +22,7 @@ from lake_records import CALL, call_record
 from headrace.cli.root import root
 from headrace.project import Project, open_project
 from headrace.rollups import project_rollups, refresh_rollups
-from headrace.tables import lake_path, project_tables
+from headrace.tables import project_tables
 
 NOON = datetime(2024, 12, 31, 12, tzinfo=UTC)
 ROLLUP = """
@@ -58,7 +58,7 @@ class Calls:
             records.append(call_record(self._sent, started_at=at, device=device, duration_s=seconds))
             self._sent += 1
         spec = events_table(CALL)
-        append_rows(lake_path(self.project), spec, compile_decoder(spec)(records).rows, "test")
+        append_rows(self.project.folders.lake, spec, compile_decoder(spec)(records).rows, "test")
 
     def refresh(self) -> Refreshed:
         """Bring the roll-up up to date."""
@@ -99,11 +99,11 @@ def test_a_pane_is_closed_when_the_newest_event_is_past_its_end_by_the_lateness(
 
 def test_nothing_is_written_while_nothing_has_changed(calls: Calls) -> None:
     calls.refresh()
-    version = DeltaTable(lake_path(calls.project) / "rollups" / "calls_per_hour").version()
+    version = DeltaTable(calls.project.folders.lake / "rollups" / "calls_per_hour").version()
     assert not calls.refresh().did_something
     calls.add((150, "b", 1))
     assert not calls.refresh().did_something
-    assert DeltaTable(lake_path(calls.project) / "rollups" / "calls_per_hour").version() == version
+    assert DeltaTable(calls.project.folders.lake / "rollups" / "calls_per_hour").version() == version
 
 
 def test_a_late_event_corrects_its_pane_and_a_duplicate_that_is_noted_later_leaves_it(calls: Calls) -> None:
@@ -116,7 +116,7 @@ def test_a_late_event_corrects_its_pane_and_a_duplicate_that_is_noted_later_leav
         "view": "v", "event": "call", "event_id": "x", "key": "k", "partition": 0, "offset": 6,
         "event_time": NOON + timedelta(minutes=20), "clock": NOON, "declaration": "d",
     }  # fmt: skip
-    append_rows(lake_path(calls.project), spec, _rows(spec, noted), "test")
+    append_rows(calls.project.folders.lake, spec, _rows(spec, noted), "test")
     calls.refresh()
     assert calls.rows()[0] == (0, "a", 2, 4.0)
 
@@ -183,7 +183,7 @@ def test_a_changed_declaration_computes_everything_anew_while_the_events_are_the
 
 def test_panes_whose_events_were_deleted_for_their_age_keep_their_rows(calls: Calls) -> None:
     calls.refresh()
-    handle = DeltaTable(lake_path(calls.project) / "events" / "call")
+    handle = DeltaTable(calls.project.folders.lake / "events" / "call")
     gone = (NOON + timedelta(minutes=45)).isoformat()
     handle.alter.set_table_properties({DELETED_BEFORE: gone}, raise_if_not_exists=False)
     handle.delete(f"started_at < '{gone}'")
@@ -204,7 +204,7 @@ def test_panes_whose_events_were_deleted_for_their_age_keep_their_rows(calls: Ca
 def test_the_schedule_does_it_by_itself_and_says_so(calls: Calls) -> None:
     project = calls.project
     tables, rollups = project_tables(project), project_rollups(project)
-    upkeep = Upkeep(lake_path(project), tables, UpkeepPolicy(small_files=None, vacuum_every=None), rollups=rollups)
+    upkeep = Upkeep(project.folders.lake, tables, UpkeepPolicy(small_files=None, vacuum_every=None), rollups=rollups)
     assert [(entry.table, entry.action, entry.rows) for entry in upkeep.turn()] == [
         ("rollups.calls_per_hour", "rollup", 3)
     ]

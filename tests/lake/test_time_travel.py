@@ -10,7 +10,7 @@ from headrace_lake.as_of import AsOf, read_as_of
 from headrace_lake.history import table_history
 from headrace_lake.upkeep.compact import compact
 from lake_records import CALL, SUBSCRIBER
-from upkeep_tables import table, write
+from upkeep_tables import folder, table, write
 
 COUNT = "select count(*) from features.subscriber"
 
@@ -48,7 +48,7 @@ def test_a_table_is_read_at_a_version(tmp_path: Path) -> None:
 def test_a_version_whose_files_are_gone_says_so(tmp_path: Path) -> None:
     write(tmp_path, 0, 50)
     lake, kept = Lake(tmp_path, [SUBSCRIBER]), table(tmp_path)
-    small = list(kept.folder.glob("*.parquet"))
+    small = list(folder(tmp_path).glob("*.parquet"))
     compact(kept)
     for path in small:
         path.unlink()
@@ -119,7 +119,7 @@ def test_a_connection_is_made_although_files_went_while_it_was_made(tmp_path: Pa
         def _snapshots(self, query: str | None, as_of: AsOf = AsOf()) -> list:  # type: ignore[type-arg,override]  # noqa: B008
             found = super()._snapshots(query, as_of)
             if not taken:
-                taken.extend(kept.folder.glob("*.parquet"))
+                taken.extend(folder(tmp_path).glob("*.parquet"))
                 compact(kept)
                 for path in taken:
                     path.unlink()

@@ -21,7 +21,7 @@ from headrace_lake.upkeep.compact import compact
 from headrace_lake.upkeep.retain import Tiers, retain
 from headrace_lake.upkeep.vacuum import LEAST_AGE, vacuum
 from lake_records import START_MS, SUBSCRIBER
-from upkeep_tables import APP, handle, offsets, table, write
+from upkeep_tables import APP, folder, handle, offsets, table, write
 
 SECONDS = float(os.environ.get("HEADRACE_UPKEEP_SECONDS", "1"))
 HERE = Path(__file__).parent
@@ -129,7 +129,7 @@ def run_until_killed(step: str, lake: Path, lines: int) -> str:
 
 def test_a_compaction_killed_before_its_commit_leaves_the_table_as_it_was(tmp_path: Path) -> None:
     write(tmp_path, 0, 50)
-    left = table(tmp_path).folder / run_until_killed("written", tmp_path, 1)
+    left = folder(tmp_path) / run_until_killed("written", tmp_path, 1)
     assert (left.exists(), handle(tmp_path).version(), offsets(tmp_path)) == (True, 5, list(range(50)))
     long_ago = time.time() - 3 * LEAST_AGE.total_seconds()
     os.utime(left, (long_ago, long_ago))

@@ -10,7 +10,7 @@ from headrace_lake import Lake, LakeError, Limits, QueryError
 from headrace_lake.upkeep.compact import compact
 from headrace_lake.upkeep.vacuum import LEAST_AGE, vacuum
 from lake_records import SUBSCRIBER
-from upkeep_tables import APP, handle, offsets, table, write
+from upkeep_tables import APP, folder, handle, offsets, table, write
 
 
 def age_by(path: Path, age: timedelta) -> None:
@@ -55,7 +55,7 @@ def test_files_that_left_the_table_a_moment_ago_stay(tmp_path: Path) -> None:
 def test_what_a_crash_left_goes_when_it_is_old_and_what_is_being_written_stays(tmp_path: Path) -> None:
     write(tmp_path, 0, 50)
     kept = table(tmp_path)
-    left, young = kept.folder / "part-left.zstd3.parquet", kept.folder / "part-young.zstd3.parquet"
+    left, young = folder(tmp_path) / "part-left.zstd3.parquet", folder(tmp_path) / "part-young.zstd3.parquet"
     for path in (left, young):
         path.write_bytes(b"half a file")
     age_by(left, LEAST_AGE + timedelta(hours=1))
@@ -68,7 +68,7 @@ def test_what_a_crash_left_goes_when_it_is_old_and_what_is_being_written_stays(t
 
 def test_old_entries_of_the_log_go_and_the_recorded_offsets_stay(tmp_path: Path) -> None:
     write(tmp_path, 0, 250)
-    log = table(tmp_path).folder / "_delta_log"
+    log = folder(tmp_path) / "_delta_log"
     for path in log.iterdir():
         age_by(path, timedelta(days=8))
     done = vacuum(table(tmp_path), age=timedelta(days=7))

@@ -37,9 +37,14 @@ def table(lake: Path, name: str = "features.subscriber", specs: Sequence[TableSp
     return found
 
 
+def folder(lake: Path) -> Path:
+    """The folder of the table."""
+    return table_folder(lake, "features", "subscriber")
+
+
 def handle(lake: Path) -> DeltaTable:
     """A fresh handle of the table."""
-    return DeltaTable(table_folder(lake, "features", "subscriber"))
+    return DeltaTable(folder(lake))
 
 
 def offsets(lake: Path) -> list[int]:

@@ -39,7 +39,8 @@ def test_a_misspelt_key_of_the_file_names_its_line_and_the_closest_key(tmp_path:
         load_settings(folder, environ={})
     assert str(raised.value) == (
         "headrace.yaml line 3: 'flush_row' is not a known field of the section lake\n"
-        "  fields:  path, flush_interval_ms, flush_rows, flush_bytes, workgroups, external_folders\n"
+        "  fields:  path, endpoint, region, access_key_id, secret_access_key, allow_http, "
+        "flush_interval_ms, flush_rows, flush_bytes, workgroups, external_folders\n"
         "  try:     flush_rows"
     )
 
@@ -85,16 +86,52 @@ def test_a_login_that_is_not_complete_is_refused_where_it_stands(tmp_path: Path)
         load_settings(folder, environ={})
 
 
-def test_a_lake_on_object_storage_is_refused_instead_of_a_folder_of_that_name(tmp_path: Path) -> None:
-    folder = project(tmp_path, "name: roaming\nlake:\n  path: s3://bucket/lake\n")
+def lake_settings(tmp_path: Path, text: str, environ: dict[str, str]) -> Settings:
+    """The settings of a project with such a section `lake`."""
+    return load_settings(project(tmp_path, f"name: roaming\nlake: {text}\n"), environ=environ)
+
+
+def test_a_lake_on_object_storage_keeps_its_secret_to_itself(tmp_path: Path) -> None:
+    text = "{path: s3://lake/roaming, endpoint: http://127.0.0.1:9000, region: eu-central-1, access_key_id: writer}"
+    lake = lake_settings(tmp_path, text, {"HEADRACE_LAKE__SECRET_ACCESS_KEY": "s3cret"}).lake
+    assert (lake.path, lake.region, "s3cret" in repr(lake)) == ("s3://lake/roaming", "eu-central-1", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "{path: hdfs://lake}",
+            "headrace.yaml line 2: 'hdfs://lake' is neither a folder nor a bucket\n"
+            "  expected:      a folder of this machine, one that is mounted, or s3://BUCKET/PREFIX\n"
+            "  a prefix has:  letters, digits, _ - . = and /\n"
+            "  try:           lake.path: s3://lake/roaming",
+        ),
+        (
+            "{endpoint: 'https://storage.example.com'}",
+            "headrace.yaml line 2: lake.endpoint is of an object storage, and lake.path is a folder\n"
+            "  lake.path:  below .headrace\n"
+            "  try:        lake.path: s3://BUCKET/PREFIX",
+        ),
+        (
+            "{path: s3://lake, access_key_id: writer}",
+            "headrace.yaml line 2: lake.access_key_id and lake.secret_access_key are given together or not at all\n"
+            "  given:  access_key_id\n"
+            "  try:    HEADRACE_LAKE__SECRET_ACCESS_KEY=…",
+        ),
+        (
+            "{path: s3://lake, endpoint: 'http://storage.example.com:9000'}",
+            "headrace.yaml line 2: lake.endpoint http://storage.example.com:9000 would be asked without TLS: everybody "
+            "between can read keys and rows\n"
+            "  allowed:  http for an endpoint on this machine, or lake.allow_http\n"
+            "  try:      lake.endpoint: https://storage.example.com:9000",
+        ),
+    ],
+)
+def test_a_lake_that_cannot_be_reached_so_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DeclarationError) as raised:
-        load_settings(folder, environ={})
-    assert str(raised.value) == (
-        "headrace.yaml line 3: 's3://bucket/lake' is no folder\n"
-        "  expected:  a folder of this machine, or one that is mounted\n"
-        "  not yet:   tables on object storage\n"
-        "  try:       lake.path: /mnt/lake"
-    )
+        lake_settings(tmp_path, text, {})
+    assert str(raised.value) == message
 
 
 def test_settings_are_frozen() -> None:

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from headrace_ingestion.errors import closest
@@ -23,6 +22,7 @@ from headrace_features.view import ColumnType, View
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+    from headrace_lake.place import Place
     from headrace_lake.views import Snapshot
 
 At = Literal["known", "event_time"]
@@ -93,7 +93,7 @@ def lookup_of(view: View, columns: Sequence[str] | None = None) -> Lookup:
 
 
 def join_features(
-    lake: Path,
+    lake: Place,
     spine: pa.Table,
     lookups: Sequence[Lookup],
     *,
@@ -104,7 +104,7 @@ def join_features(
     """Return the spine, in its order, with the columns of the lookups as they stood at each row.
 
     Args:
-        lake: Folder of the lake.
+        lake: Folder of the lake, or its place on object storage.
         spine: Has the key of each lookup and the time column.
         lookups: What is joined.
         at: Which rows had been visible.
@@ -118,7 +118,7 @@ def join_features(
 
 
 def join_lookups(
-    lake: Path,
+    lake: Place,
     spine: pa.Table,
     lookups: Sequence[Lookup],
     *,
@@ -134,6 +134,7 @@ def join_lookups(
         FeatureStoreError: The spine lacks a column, or the result would have one twice.
     """
     import duckdb
+    from headrace_lake.place import can_read
 
     if at not in ("known", "event_time"):
         raise FeatureStoreError(f"at is {at!r}", {"expected": "known, event_time"}, "at=known")
@@ -141,6 +142,7 @@ def join_lookups(
     with tempfile.TemporaryDirectory(prefix="headrace-join-") as spill:
         connection = duckdb.connect(config={"temp_directory": spill, "python_enable_replacements": "false"})
         try:
+            can_read(connection, lake)
             connection.execute("SET TimeZone = 'UTC'")
             return _joined(connection, lake, spine, lookups, at, time_column, made_by)
         finally:
@@ -149,7 +151,7 @@ def join_lookups(
 
 def _joined(
     connection: duckdb.DuckDBPyConnection,
-    lake: Path,
+    lake: Place,
     spine: pa.Table,
     lookups: Sequence[Lookup],
     at: At,
@@ -176,7 +178,7 @@ def _joined(
     return Joined(result, found, versions)
 
 
-def _snapshots(connection: duckdb.DuckDBPyConnection, lake: Path, views: set[str]) -> dict[str, Snapshot]:
+def _snapshots(connection: duckdb.DuckDBPyConnection, lake: Place, views: set[str]) -> dict[str, Snapshot]:
     """Make the SQL views of one version of each table, and return what they read."""
     from headrace_lake.snapshots import take_snapshot
     from headrace_lake.views import schema_statements, view_statements

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace_ingestion.errors import closest
@@ -17,6 +16,7 @@ from headrace_features.view import ColumnType, View
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from headrace_lake.place import Place
 
 METADATA = b"headrace"
 """Key of the table's metadata, kept by Parquet, that says what it was made of; its value is JSON."""
@@ -82,14 +82,14 @@ def _outputs(views: Sequence[View]) -> dict[str, dict[str, tuple[ColumnType, str
 
 
 def make_training_set(
-    lake: Path, spine: pa.Table, lookups: Sequence[Lookup], *, at: At = "known", time_column: str = EVENT_TIMESTAMP
+    lake: Place, spine: pa.Table, lookups: Sequence[Lookup], *, at: At = "known", time_column: str = EVENT_TIMESTAMP
 ) -> pa.Table:
     """Return the spine, in its order, with the columns of the lookups as they stood at each row.
 
     The metadata of the table say what it was made of; `origin` returns it.
 
     Args:
-        lake: Folder of the lake.
+        lake: Folder of the lake, or its place on object storage.
         spine: Has the entities of each lookup and the time column: timestamps with a zone.
         lookups: What is joined.
         at: Which values count.

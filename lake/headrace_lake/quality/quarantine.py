@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -16,6 +15,7 @@ from headrace_lake.catalog import Lake
 from headrace_lake.commit import ATTEMPTS, append
 from headrace_lake.errors import LakeWriteError
 from headrace_lake.layout import is_table, table_folder
+from headrace_lake.place import Place, delta_options, delta_table, make_folder, what_writing_needs
 from headrace_lake.quality.rules import Finding, Rule
 from headrace_lake.query import Limits
 from headrace_lake.schemas import TIMESTAMP
@@ -92,7 +92,7 @@ def quarantine(
     raise _write_error(lake.path, QUARANTINE, f"it was changed by others during {ATTEMPTS} attempts")
 
 
-def record_findings(lake: Path, findings: Sequence[Finding], now: datetime, who: str) -> None:
+def record_findings(lake: Place, findings: Sequence[Finding], now: datetime, who: str) -> None:
     """Add findings to `ops.quality`, which is made with its first.
 
     Args:
@@ -114,18 +114,23 @@ def record_findings(lake: Path, findings: Sequence[Finding], now: datetime, who:
     raise _write_error(lake, QUALITY, f"it was changed by others during {ATTEMPTS} attempts")
 
 
-def _opened(lake: Path, name: str, schema: pa.Schema) -> DeltaTable:
+def _opened(lake: Place, name: str, schema: pa.Schema) -> DeltaTable:
     folder = table_folder(lake, "ops", name)
     try:
         if not is_table(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            DeltaTable.create(str(folder), DeltaSchema.from_arrow(schema), mode="ignore")
-        return DeltaTable(folder)
+            make_folder(folder)
+            DeltaTable.create(
+                str(folder),
+                DeltaSchema.from_arrow(schema),
+                mode="ignore",
+                storage_options=delta_options(folder),
+            )
+        return delta_table(folder)
     except (DeltaError, OSError) as error:
         raise _write_error(lake, name, str(error)) from error
 
 
-def _appended(handle: DeltaTable, lake: Path, name: str, rows: pa.Table, who: str) -> bool:
+def _appended(handle: DeltaTable, lake: Place, name: str, rows: pa.Table, who: str) -> bool:
     try:
         append(handle, rows, {}, who)
     except CommitFailedError:
@@ -135,12 +140,10 @@ def _appended(handle: DeltaTable, lake: Path, name: str, rows: pa.Table, who: st
     return True
 
 
-def _write_error(lake: Path, name: str, cause: str) -> LakeWriteError:
+def _write_error(lake: Place, name: str, cause: str) -> LakeWriteError:
+    expected, look = what_writing_needs(lake)
     return LakeWriteError(
         f"ops.{name} could not be written: {cause.strip().splitlines()[0]}",
-        {
-            "folder": str(table_folder(lake, "ops", name)),
-            "expected": "a folder that can be written, on a disk that is not full",
-        },
-        f"df -h {lake}",
+        {"folder": str(table_folder(lake, "ops", name)), "expected": expected},
+        look,
     )

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -22,6 +21,7 @@ from headrace_lake.catalog import Lake
 from headrace_lake.delta_table import deleted_before, open_for_read
 from headrace_lake.errors import LakeError, LakeWriteError
 from headrace_lake.layout import Schema, table_folder
+from headrace_lake.place import Place, delta_options, delta_table, make_folder, what_writing_needs
 from headrace_lake.query import Limits
 from headrace_lake.rollups.rollup import Rollup
 from headrace_lake.tables import TableSpec
@@ -67,7 +67,7 @@ class _Source:
     """
 
     name: str
-    folder: Path
+    folder: Place
     handle: DeltaTable
     files: list[StoredFile]
     time: str
@@ -80,7 +80,7 @@ class _Source:
     def changed_since(self, version: int | None) -> list[StoredFile] | None:
         """Return the files that came or went since a version; None: that cannot be told."""
         try:
-            then = stored_files(DeltaTable(self.folder, version=version), self.time) if version is not None else []
+            then = stored_files(delta_table(self.folder, version), self.time) if version is not None else []
         except (DeltaError, OSError):
             return None  # the log of it was cleaned
         now = {file.path: file for file in self.files}
@@ -104,7 +104,7 @@ class _Recorded:
 
 
 def refresh(
-    lake: Path, specs: Sequence[TableSpec], rollup: Rollup, *, now_ms: int, who: str, limits: Limits | None = None
+    lake: Place, specs: Sequence[TableSpec], rollup: Rollup, *, now_ms: int, who: str, limits: Limits | None = None
 ) -> Refreshed:
     """Bring a roll-up up to date; its table is made when the first pane is closed.
 
@@ -141,7 +141,7 @@ def refresh(
 
 
 def _refreshed(
-    lake: Path, specs: Sequence[TableSpec], rollup: Rollup, now_ms: int, who: str, limits: Limits | None
+    lake: Place, specs: Sequence[TableSpec], rollup: Rollup, now_ms: int, who: str, limits: Limits | None
 ) -> tuple[int | None, int | None, int | None]:
     """Return the beginning of what was computed, up to where panes are closed, and the rows; None: nothing was done."""
     target = open_for_read(table_folder(lake, "rollups", rollup.name))
@@ -170,7 +170,7 @@ def _refreshed(
     return begin_ms, closed_ms, rows.num_rows
 
 
-def _sources(lake: Path, rollup: Rollup) -> list[_Source]:
+def _sources(lake: Place, rollup: Rollup) -> list[_Source]:
     tables: list[tuple[Schema, str, str]] = [("events", rollup.event, rollup.time), ("ops", "duplicates", "event_time")]
     found = []
     for schema, name, column in tables:
@@ -212,7 +212,7 @@ def _gone_ms(sources: Sequence[_Source], rollup: Rollup) -> int | None:
 
 
 def _write(
-    lake: Path,
+    lake: Place,
     rollup: Rollup,
     target: DeltaTable | None,
     rows: pa.Table,
@@ -241,11 +241,17 @@ def _write(
     )
 
 
-def _made(lake: Path, rollup: Rollup, schema: pa.Schema) -> DeltaTable:
+def _made(lake: Place, rollup: Rollup, schema: pa.Schema) -> DeltaTable:
     folder = table_folder(lake, "rollups", rollup.name)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     properties = {"delta.dataSkippingStatsColumns": "pane_start,_recorded_at", "delta.checkpointInterval": "20"}
-    return DeltaTable.create(str(folder), DeltaSchema.from_arrow(schema), mode="ignore", configuration=properties)
+    return DeltaTable.create(
+        str(folder),
+        DeltaSchema.from_arrow(schema),
+        mode="ignore",
+        configuration=properties,
+        storage_options=delta_options(folder),
+    )
 
 
 def _events_are_gone(rollup: Rollup, gone_ms: int) -> LakeError:
@@ -259,14 +265,12 @@ def _events_are_gone(rollup: Rollup, gone_ms: int) -> LakeError:
     )
 
 
-def _write_error(lake: Path, rollup: Rollup, cause: str) -> LakeWriteError:
+def _write_error(lake: Place, rollup: Rollup, cause: str) -> LakeWriteError:
+    expected, look = what_writing_needs(lake)
     return LakeWriteError(
         f"table {rollup.full_name} could not be written: {cause}",
-        {
-            "folder": str(table_folder(lake, "rollups", rollup.name)),
-            "expected": "a folder that can be written, on a disk that is not full",
-        },
-        f"df -h {lake}",
+        {"folder": str(table_folder(lake, "rollups", rollup.name)), "expected": expected},
+        look,
     )
 
 

@@ -108,7 +108,7 @@ class Deletion:
             f"FROM {files_of(paths, partitions, 'filename = true')} GROUP BY filename"
         )
         try:
-            found = {paths[name]: (rows, all_) for name, rows, all_ in ask(query, self.engine)}
+            found = {paths[name]: (rows, all_) for name, rows, all_ in ask(query, self.engine, self.table.folder)}
         except ENGINE_ERRORS as error:
             raise rewrite_error(self.table, files, error) from error
         return {file.path: found.get(file.path, (0, 0)) for file in files}

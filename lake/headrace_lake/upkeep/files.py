@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from headrace_lake.delta_table import stored_schema
 from headrace_lake.errors import LakeError
 from headrace_lake.layout import Schema, stored_tables, table_folder
 from headrace_lake.partitions import partition_columns
+from headrace_lake.place import Place, delta_table
 from headrace_lake.tables import TableSpec
 
 # What delta-rs gives a table unless somebody asks for more; rewriting files by hand is safe in these.
@@ -38,7 +38,7 @@ class KeptTable:
 
     schema: Schema
     name: str
-    folder: Path
+    folder: Place
     time_column: str = "_recorded_at"
     sort_columns: tuple[str, ...] = ("_key", "_recorded_at", "_partition", "_offset")
     is_declared: bool = False
@@ -74,12 +74,12 @@ class StoredFile:
         """The folder of its partition inside the table, as the log has it; files of one folder are of one partition."""
         return self.path.rpartition("/")[0]
 
-    def place(self, folder: Path) -> Path:
+    def place(self, folder: Place) -> Place:
         """Return where the file stands; the log writes paths as URLs do."""
         return folder / unquote(self.path)
 
 
-def kept_tables(lake: Path, specs: Sequence[TableSpec], names: Sequence[str] = ()) -> list[KeptTable]:
+def kept_tables(lake: Place, specs: Sequence[TableSpec], names: Sequence[str] = ()) -> list[KeptTable]:
     """Return the stored tables, by name.
 
     Args:
@@ -115,7 +115,7 @@ def opened(table: KeptTable) -> DeltaTable:
         LakeError: It cannot be opened, or has features of Delta that rewriting by files would break.
     """
     try:
-        handle = DeltaTable(table.folder)
+        handle = delta_table(table.folder)
     except (DeltaError, OSError) as error:
         raise LakeError(
             f"table {table.full_name} cannot be opened: {str(error).strip().splitlines()[0]}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -14,7 +13,8 @@ from deltalake.exceptions import DeltaError
 
 from headrace_lake.delta_table import open_for_read
 from headrace_lake.errors import LakeError, LakeWriteError
-from headrace_lake.layout import table_folder
+from headrace_lake.layout import is_table, table_folder
+from headrace_lake.place import Place, delta_options, make_folder, what_writing_needs
 from headrace_lake.schemas import TIMESTAMP
 
 Action = Literal["retain", "compact", "vacuum", "quality", "rollup"]
@@ -79,7 +79,7 @@ class Entry:
         return {name: value for name, value in asdict(self).items() if value is not None and name != "action"}
 
 
-def record(lake: Path, entries: Sequence[Entry], now_ms: int) -> None:
+def record(lake: Place, entries: Sequence[Entry], now_ms: int) -> None:
     """Add entries to `ops.upkeep`, which is made with its first.
 
     Args:
@@ -97,22 +97,24 @@ def record(lake: Path, entries: Sequence[Entry], now_ms: int) -> None:
     rows = [{"_recorded_at": now, **{name: getattr(entry, name) for name in names}} for entry in entries]
     folder = _folder(lake)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not is_table(folder):
+            make_folder(folder.parent)
         write_deltalake(
             str(folder),
             pa.Table.from_pylist(rows, schema=_SCHEMA),
             mode="append",
+            storage_options=delta_options(folder),
             commit_properties=CommitProperties(custom_metadata={"userName": entries[0].who}),
         )
     except (DeltaError, OSError) as error:
         raise LakeWriteError(
             f"what upkeep did could not be written to {TABLE}: {str(error).strip().splitlines()[0]}",
-            {"folder": str(folder), "expected": "a folder that can be written, on a disk that is not full"},
-            f"df -h {lake}",
+            {"folder": str(folder), "expected": what_writing_needs(lake)[0]},
+            what_writing_needs(lake)[1],
         ) from error
 
 
-def last_done(lake: Path, now: datetime | None = None) -> dict[tuple[str, str], datetime]:
+def last_done(lake: Place, now: datetime | None = None) -> dict[tuple[str, str], datetime]:
     """Return (table, action) → when it was last done without a failure.
 
     Args:
@@ -130,7 +132,7 @@ def last_done(lake: Path, now: datetime | None = None) -> dict[tuple[str, str], 
     return newest
 
 
-def _read(folder: Path, columns: list[str]) -> list[dict[str, Any]]:
+def _read(folder: Place, columns: list[str]) -> list[dict[str, Any]]:
     try:
         handle = open_for_read(folder)
         return [] if handle is None else list(pa.table(handle.scan(columns=columns)).to_pylist())
@@ -140,6 +142,5 @@ def _read(folder: Path, columns: list[str]) -> list[dict[str, Any]]:
         ) from error
 
 
-def _folder(lake: Path) -> Path:
-    schema, _, name = TABLE.partition(".")
-    return table_folder(lake, schema, name)  # type: ignore[arg-type]  # `ops` is a schema
+def _folder(lake: Place) -> Place:
+    return table_folder(lake, "ops", TABLE.partition(".")[2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
@@ -12,6 +11,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from headrace_lake.delta_table import active_files, open_for_append, stored_schema
 from headrace_lake.errors import LakeWriteError
 from headrace_lake.partitions import partition_types, period_sql, stored_partition
+from headrace_lake.place import Place
 from headrace_lake.schemas import table_properties
 from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep.compact import LEVEL, Compaction
@@ -27,7 +27,9 @@ _STATISTICS = "delta.dataSkippingStatsColumns"
 _BATCH_ROWS = 100_000
 
 
-def lay_out_anew(lake: Path, table: KeptTable, spec: TableSpec, *, engine: Engine, dry_run: bool = False) -> Compaction:
+def lay_out_anew(
+    lake: Place, table: KeptTable, spec: TableSpec, *, engine: Engine, dry_run: bool = False
+) -> Compaction:
     """Write every row of a table anew, in the partitions and the order that are declared, in one commit.
 
     Recorded offsets and notes of the table stay, and so does time travel. It is refused while somebody else changes the
@@ -89,7 +91,7 @@ def _overwrite(handle: DeltaTable, table: KeptTable, spec: TableSpec, engine: En
         tuple(active_files(handle)),
         partitions=partition_types(handle),
     )
-    with connected(engine) as connection:
+    with connected(engine, table.folder) as connection:
         read = connection.sql(f"SELECT {columns} FROM ({rows_of(snapshot)}) ORDER BY {order}")
         batches = read.to_arrow_reader(_BATCH_ROWS)
         casted = (part for one in batches for part in pa.Table.from_batches([one]).cast(target).to_batches())

@@ -6,14 +6,12 @@ A crash before the commit leaves a file that no version names, which the vacuum 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
@@ -28,6 +26,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from headrace_lake.delta_table import DELETED_BEFORE, deleted_before, stored_schema
 from headrace_lake.errors import FilesMovedError, LakeError, LakeWriteError
 from headrace_lake.partitions import partition_types
+from headrace_lake.place import Place, can_read, new_file, what_writing_needs
 from headrace_lake.upkeep.files import KeptTable, StoredFile, opened, present_columns
 from headrace_lake.views import Snapshot, quoted, rows_of, text
 
@@ -118,18 +117,16 @@ def write_merged(
     rows = f"SELECT {columns} FROM ({rows_of(snapshot)}) WHERE {keep}" + (f" ORDER BY {order}" if order else "")
     folder = files[0].partition_folder
     name = f"{folder}/{file_name(level)}" if folder else file_name(level)
-    path = table.folder / unquote(name)
     options = f"FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {level}, ROW_GROUP_SIZE {_ROW_GROUP_ROWS}"
     try:
-        ((written,),) = ask(f"COPY ({rows}) TO {text(str(path))} ({options})", engine)
-        _force_to_disk(path)
-        metadata = pq.read_metadata(path)
+        with new_file(table.folder / unquote(name)) as path:
+            ((written,),) = ask(f"COPY ({rows}) TO {text(str(path))} ({options})", engine, table.folder)
+            metadata, size = pq.read_metadata(path), path.stat().st_size
     except ENGINE_ERRORS as error:
-        path.unlink(missing_ok=True)
         raise rewrite_error(table, files, error) from error
     expected = sum(one.rows or 0 for one in files) if all(one.rows is not None for one in files) else written
     if metadata.num_rows != written or (keep == "true" and written != expected):
-        path.unlink(missing_ok=True)
+        (table.folder / unquote(name)).unlink(missing_ok=True)
         raise LakeError(
             f"table {table.full_name} was left as it is: {len(files)} files were read as {metadata.num_rows:,} rows",
             {"expected": f"{expected:,} rows", "folder": str(table.folder)},
@@ -137,7 +134,7 @@ def write_merged(
         )
     return AddAction(
         path=name,
-        size=path.stat().st_size,
+        size=size,
         partition_values=dict(files[0].partition),
         modification_time=time.time_ns() // 1_000_000,
         data_change=keep != "true",
@@ -145,19 +142,24 @@ def write_merged(
     )
 
 
-def ask(query: str, engine: Engine) -> list[tuple[Any, ...]]:
+def ask(query: str, engine: Engine, place: Place | None = None) -> list[tuple[Any, ...]]:
     """Return the rows of a statement of our own, run within the engine's limits.
+
+    Args:
+        query: The statement.
+        engine: The limits.
+        place: A place whose files it reads, when that may be on object storage.
 
     Raises:
         duckdb.Error: It failed.
     """
-    with connected(engine) as connection:
+    with connected(engine, place) as connection:
         return connection.execute(query).fetchall()
 
 
 @contextmanager
-def connected(engine: Engine) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a connection for statements of our own, within the engine's limits; its zone is UTC."""
+def connected(engine: Engine, place: Place | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection for statements of our own as `ask` runs them; its zone is UTC."""
     with tempfile.TemporaryDirectory(prefix="headrace-upkeep-") as spill:
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{engine.memory_bytes}B",
@@ -167,6 +169,7 @@ def connected(engine: Engine) -> Iterator[duckdb.DuckDBPyConnection]:
             "autoload_known_extensions": "false",
         }
         with duckdb.connect(":memory:", config=config) as connection:
+            can_read(connection, place)
             connection.execute("SET TimeZone = 'UTC'")
             yield connection
 
@@ -307,15 +310,6 @@ def _remove_new(table: KeptTable, replacement: Replacement) -> None:
         (table.folder / unquote(added.path)).unlink(missing_ok=True)
 
 
-def _force_to_disk(path: Path) -> None:
-    # The only copy of these rows, once the old files are gone.
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _statistics(handle: DeltaTable, metadata: pq.FileMetaData) -> str:
     """Return what the log says of a new file, for the columns by which the table is pruned."""
     pruned = handle.metadata().configuration.get("delta.dataSkippingStatsColumns")
@@ -374,13 +368,13 @@ def rewrite_error(table: KeptTable, files: Sequence[StoredFile], error: Exceptio
     return LakeError(
         f"{len(files)} files of table {table.full_name} could not be rewritten: {cause}",
         {"folder": str(table.folder), "expected": "room on the disk for one more copy of them"},
-        f"df -h {table.folder}",
+        what_writing_needs(table.folder)[1],
     )
 
 
 def _write_error(table: KeptTable, cause: str) -> LakeWriteError:
     return LakeWriteError(
         f"files of table {table.full_name} could not be replaced: {cause.strip().splitlines()[0]}",
-        {"folder": str(table.folder), "expected": "a folder that can be written, on a disk that is not full"},
-        f"df -h {table.folder}",
+        {"folder": str(table.folder), "expected": what_writing_needs(table.folder)[0]},
+        what_writing_needs(table.folder)[1],
     )

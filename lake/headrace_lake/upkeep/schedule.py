@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TypeAlias
 
 from headrace_ingestion.clock import Clock, SystemClock
 
 from headrace_lake.catalog import Lake
 from headrace_lake.errors import LakeError
+from headrace_lake.place import Place
 from headrace_lake.quality.check import check_and_record
 from headrace_lake.quality.rules import Rule
 from headrace_lake.query import Limits
@@ -89,7 +89,7 @@ class Upkeep:
 
     def __init__(
         self,
-        lake: Path,
+        lake: Place,
         specs: Sequence[TableSpec],
         policy: UpkeepPolicy | None = None,
         clock: Clock | None = None,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote
 
@@ -16,6 +15,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from headrace_ingestion.durations import format_duration
 
 from headrace_lake.errors import LakeError, LakeWriteError
+from headrace_lake.place import size_bytes, what_writing_needs
 from headrace_lake.query import LONGEST_SECONDS
 from headrace_lake.upkeep.files import KeptTable, opened
 
@@ -92,7 +92,7 @@ def vacuum(table: KeptTable, *, age: timedelta = DEFAULT_AGE, dry_run: bool = Fa
     started = time.monotonic()
     hours = math.ceil(age / timedelta(hours=1))
     gone = _attempted(table, lambda handle: _vacuumed(handle, hours, who, dry_run=True))
-    bytes_ = sum(_size(table.folder / unquote(path)) for path in gone)
+    bytes_ = sum(size_bytes(table.folder / unquote(path)) for path in gone)
     log_files = 0
     if not dry_run:
         if gone:
@@ -145,13 +145,6 @@ def _attempted(table: KeptTable, change: Callable[[DeltaTable], T]) -> T:
 def _error(table: KeptTable, cause: str) -> LakeWriteError:
     return LakeWriteError(
         f"the vacuum of table {table.full_name} failed: {cause}",
-        {"folder": str(table.folder), "expected": "a folder that can be written"},
+        {"folder": str(table.folder), "expected": what_writing_needs(table.folder)[0]},
         f"headrace lake vacuum {table.full_name}",
     )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
