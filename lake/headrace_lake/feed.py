@@ -82,7 +82,7 @@ class Feed:
         self._decode = compile_decoder(spec)
         # The first Arrow array of a process imports pandas, which costs seconds: now, and not in the first flush.
         self._decode([])
-        self._stored_keys = StoredKeys(spec) if spec.unique_by else None
+        self._stored_keys = StoredKeys(spec, lake=lake) if spec.unique_by else None
         # The job records what a contract refuses; nobody else records what is no row of another table.
         self._records_refusals = spec.contract is None or spec.dead_letters_here
         self._waiting = Waiting()

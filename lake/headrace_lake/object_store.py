@@ -126,6 +126,14 @@ class ObjectPlace:
         content: bytes = self._asked(lambda: self.store.files.cat_file(self.key))
         return content.decode()
 
+    def open(self) -> Any:
+        """Return the object as an open file; it is read in the pieces that are asked for.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        return self._asked(lambda: self.store.files.open(self.key, "rb"))
+
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the object; to such a store it is the same whether there is one, and `missing_ok` says so for Path."""
         self._asked(lambda: self.store.files.call_s3("delete_object", Bucket=self._bucket, Key=self._name))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from headrace_lake.errors import LakeError
 from headrace_lake.object_store import SCHEME, ObjectPlace
@@ -98,6 +98,23 @@ def _force_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def readable(lake: Place | None, file: str) -> AbstractContextManager[str | IO[bytes]]:
+    """Return a file that delta-rs has named as pyarrow reads it: its path, or its object opened.
+
+    Args:
+        lake: The lake it is of; None: one in a folder.
+        file: Its path, or its URI.
+
+    Raises:
+        FileNotFoundError: The object is not there.
+        LakeError: The store does not answer.
+    """
+    if isinstance(lake, ObjectPlace):
+        opened: AbstractContextManager[IO[bytes]] = ObjectPlace.of(file, lake.store).open()
+        return opened
+    return nullcontext(file)
 
 
 def is_there(lake: Place, file: str) -> bool:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from headrace_lake.delta_table import active_files
+from headrace_lake.place import Place, readable
 from headrace_lake.tables import TableSpec
 
 DEFAULT_KEYS_IN_MEMORY = 500_000
@@ -27,6 +28,7 @@ class StoredKeys:
         keys_in_memory: Forget the files used least recently beyond this number of keys (about 150 bytes each).
         large_rows: Keep nothing of a file of more rows: a compaction has made it, in the order of time, and only the
             few rows of a batch's time are read of it.
+        lake: The lake of the table; None: in a folder.
     """
 
     def __init__(
@@ -34,7 +36,9 @@ class StoredKeys:
         spec: TableSpec,
         keys_in_memory: int = DEFAULT_KEYS_IN_MEMORY,
         large_rows: int = DEFAULT_LARGE_ROWS,
+        lake: Place | None = None,
     ) -> None:
+        self._lake = lake
         self._columns = list(spec.unique_by)
         self._time = spec.time_column
         self._limit = keys_in_memory
@@ -67,10 +71,11 @@ class StoredKeys:
     def _keys_of(self, path: str, times: pa.StructScalar) -> frozenset[tuple[str | None, ...]]:
         known = self._files.pop(path, None)
         if known is None:
-            if pq.read_metadata(path).num_rows > self._large_rows:
-                overlap = [(self._time, ">=", times["min"]), (self._time, "<=", times["max"])]
-                return frozenset(_keys(pq.read_table(path, columns=self._columns, filters=overlap)))
-            known = frozenset(_keys(pq.read_table(path, columns=self._columns)))
+            with readable(self._lake, path) as file:
+                if pq.ParquetFile(file).metadata.num_rows > self._large_rows:
+                    overlap = [(self._time, ">=", times["min"]), (self._time, "<=", times["max"])]
+                    return frozenset(_keys(pq.read_table(file, columns=self._columns, filters=overlap)))
+                known = frozenset(_keys(pq.read_table(file, columns=self._columns)))
             self._held += len(known)
         self._files[path] = known
         while self._held > self._limit and len(self._files) > 1:

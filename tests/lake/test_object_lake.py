@@ -11,18 +11,20 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake.exceptions import CommitFailedError
-from headrace_lake import Lake, LakeError, LakeWriteError, QueryError
+from headrace_lake import Lake, LakeError, LakeWriteError, QueryError, scores_table
 from headrace_lake.commit import Committed, Seek, append, commit
+from headrace_lake.decode import compile_decoder
 from headrace_lake.delta_table import active_files, open_for_append, open_for_read
 from headrace_lake.history import table_history
 from headrace_lake.object_store import ObjectPlace, ObjectStore
 from headrace_lake.offsets import OffsetRange
+from headrace_lake.unique import StoredKeys
 from headrace_lake.upkeep.compact import compact
 from headrace_lake.upkeep.files import KeptTable, kept_tables
 from headrace_lake.upkeep.record import Entry, last_done, record
 from headrace_lake.upkeep.retain import Tiers, retain
 from headrace_lake.upkeep.vacuum import LEAST_AGE, vacuum
-from lake_records import START_MS, SUBSCRIBER
+from lake_records import START_MS, SUBSCRIBER, json_record, score_fields
 from object_lake import fresh_lake, running_store
 from upkeep_tables import APP, rows_of
 
@@ -88,6 +90,16 @@ def test_writers_that_race_for_the_same_batches_leave_each_row_once(lake: Object
         thread.join()
     assert offsets(lake) == list(range(40))
     assert sum(isinstance(outcome, Committed) for outcome in outcomes) == 8
+
+
+def test_a_row_that_stands_in_the_table_already_is_left_out_by_a_writer_that_begins_anew(lake: ObjectPlace) -> None:
+    spec = scores_table("fraud")
+    rows = compile_decoder(spec)([json_record(spec.topic, at, score_fields(at)) for at in range(10)]).rows
+    assert isinstance(commit(lake, spec, rows.slice(0, 7), {APP: OffsetRange(None, 7)}), Committed)
+    again = commit(lake, spec, rows, {APP: OffsetRange(7, 17)}, StoredKeys(spec, lake=lake))
+    assert again == Committed(2, 3, 7)
+    few = commit(lake, spec, rows, {APP: OffsetRange(17, 27)}, StoredKeys(spec, large_rows=1, lake=lake))
+    assert few == Committed(3, 0, 10)
 
 
 def test_a_query_reads_the_files_of_the_lake_and_no_others(lake: ObjectPlace) -> None:
