@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 LARGEST_VALUE_BYTES = 700_000
 """In base 64, and in a letter, more would be too large for the topic."""
 
+_LARGEST_KEY_BYTES = 8_192
+"""A key stands in a letter and beside it."""
+
 _ANSWER_MS = 30_000
 
 
@@ -63,10 +66,11 @@ class SinkLetters:
         Raises:
             KafkaError: One was not acknowledged; others may have been.
         """
-        futures = [
-            self._producer.send(self._topic, key=one.outgoing.record.key, value=orjson.dumps(self._letter(one, now_ms)))
-            for one in refusals
-        ]
+        futures = []
+        for one in refusals:
+            letter = sink_letter(self._event, one, now_ms)
+            key = None if letter["key"] is None else one.outgoing.record.key
+            futures.append(self._producer.send(self._topic, key=key, value=orjson.dumps(letter)))
         for future in futures:
             future.get(timeout=_ANSWER_MS / 1000)
 
@@ -74,23 +78,32 @@ class SinkLetters:
         """Close the producer; nothing is waiting, since `write` waits."""
         self._producer.close(timeout=5)
 
-    def _letter(self, refusal: Refusal, now_ms: int) -> dict[str, Any]:
-        record = refusal.outgoing.record
-        value = record.value or b""
-        is_kept = len(value) <= LARGEST_VALUE_BYTES
-        return {
-            "reason": refusal.reason,
-            "detail": refusal.detail if is_kept else f"{refusal.detail} (the value is too large to be kept here)",
-            "event": self._event,
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "record_timestamp_ms": record.timestamp if record.timestamp >= 0 else None,
-            "event_id": refusal.outgoing.event_id,
-            "key": key_text(record.key),
-            "value": base64.b64encode(value).decode("ascii") if is_kept else None,
-            "recorded_at_ms": now_ms,
-        }
+
+def sink_letter(event: str, refusal: Refusal, now_ms: int) -> dict[str, Any]:
+    """Return the fields of a dead letter, never more than the topic takes.
+
+    Args:
+        event: What stands as its event: `sinks.<name>`.
+        refusal: What was not taken.
+        now_ms: The time of day, in milliseconds since 1970.
+    """
+    record = refusal.outgoing.record
+    value, key = record.value or b"", record.key or b""
+    is_kept, is_key_kept = len(value) <= LARGEST_VALUE_BYTES, len(key) <= _LARGEST_KEY_BYTES
+    lacking = " and ".join(["key"] * (not is_key_kept) + ["value"] * (not is_kept))
+    return {
+        "reason": refusal.reason,
+        "detail": f"{refusal.detail} (too large to be kept here: the {lacking})" if lacking else refusal.detail,
+        "event": event,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "record_timestamp_ms": record.timestamp if record.timestamp >= 0 else None,
+        "event_id": refusal.outgoing.event_id,
+        "key": key_text(record.key) if is_key_kept else None,
+        "value": base64.b64encode(value).decode("ascii") if is_kept else None,
+        "recorded_at_ms": now_ms,
+    }
 
 
 def letters_of(

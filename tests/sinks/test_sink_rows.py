@@ -8,8 +8,10 @@ from headrace_ingestion.records import StoredRecord
 
 import headrace
 from headrace.sinks.declaration import SinkDeclaration
+from headrace.sinks.letters import sink_letter
 from headrace.sinks.project_sinks import sink_parts
 from headrace.sinks.rows import Outgoing
+from headrace.sinks.target import Refusal
 
 AT = "2026-01-31T12:00:00.5Z"
 RECORDED_MS = 1_769_860_801_000
@@ -100,3 +102,18 @@ def test_a_record_of_a_ledger_has_its_place_as_its_key_and_letters_of_sinks_do_n
 
     found = sent(folder, [letter(4, "reading"), letter(5, "sinks.crm")], table="ops.dead_letters", select="event")
     assert bodies(found) == [("dead_letters/0/4", {"event": "reading"})]
+
+
+def test_a_letter_is_never_larger_than_its_topic_takes() -> None:
+    def letter(key: bytes, value: bytes) -> dict[str, Any]:
+        outgoing = Outgoing(StoredRecord("events.reading", 0, 1, 1, key, value, ()), "k", "e", None)
+        return sink_letter("sinks.crm", Refusal(outgoing, "sink_refused", "HTTP 400"), RECORDED_MS)
+
+    largest = letter(b"\x01" * 8_192, b"x" * 700_000)
+    assert largest["detail"] == "HTTP 400"
+    assert len(json.dumps(largest)) + 8_192 < 1_000_000
+    wide = letter(b"k" * 500_000, b"x" * 700_000)
+    assert (wide["key"], wide["detail"]) == (None, "HTTP 400 (too large to be kept here: the key)")
+    assert len(json.dumps(wide)) < 1_000_000
+    both = letter(b"k" * 500_000, b"x" * 700_001)
+    assert (both["value"], both["detail"]) == (None, "HTTP 400 (too large to be kept here: the key and value)")
