@@ -97,7 +97,8 @@ def rebuild(
                 "headrace status",
             )
         if not dry_run:
-            _check(ready, allow_loss=allow_loss, allow_changes=allow_changes)
+            has_forgotten = is_table(table_folder(lake, "ops", "forgotten"))
+            _check(ready, allow_loss=allow_loss, allow_changes=allow_changes, has_forgotten=has_forgotten)
         done = []
         for one in ready:
             if not dry_run:
@@ -165,7 +166,7 @@ def _read(
     return _Ready(spec, old, left_out, undeclared, comparison)
 
 
-def _check(ready: Sequence[_Ready], *, allow_loss: bool, allow_changes: bool) -> None:
+def _check(ready: Sequence[_Ready], *, allow_loss: bool, allow_changes: bool, has_forgotten: bool) -> None:
     there = [one for one in ready if one.old is not None]
     lost = {one.spec.full_name: one for one in there if one.comparison.lost or one.undeclared}
     if lost and not allow_loss:
@@ -177,6 +178,7 @@ def _check(ready: Sequence[_Ready], *, allow_loss: bool, allow_changes: bool) ->
             },
             "--allow-loss gives them up",
         )
+    among = {"among them, maybe": "what was forgotten: headrace lake forget KEY afterwards"} if has_forgotten else {}
     changed = {one.spec.full_name: one.comparison for one in there if one.comparison.added or one.comparison.changed}
     if changed and not allow_changes:
         raise RebuildError(
@@ -184,6 +186,7 @@ def _check(ready: Sequence[_Ready], *, allow_loss: bool, allow_changes: bool) ->
             {
                 "rows that the tables lack": ", ".join(f"{one.added:,} of {name}" for name, one in changed.items()),
                 "rows with other values": ", ".join(f"{one.changed:,} of {name}" for name, one in changed.items()),
+                **among,
             },
             "--allow-changes takes what the topics say",
         )

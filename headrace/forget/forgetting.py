@@ -171,6 +171,9 @@ def out_of_reach(subject: Subject, tables: Sequence[KeptTable], now: datetime) -
     for view in subject.views:
         until = now + timedelta(milliseconds=view.retain_ms)
         found.append(OutOfReach("state of the job", f"view {view.name}", until, "retain of the view"))
+    if subject.project.sinks:
+        names = ", ".join(subject.project.sinks)
+        found.append(OutOfReach("endpoints", f"sinks {names}", None, "what was handed over is theirs: ask them"))
     found.append(
         OutOfReach(
             "copies", "backups, exports, training sets outside the data folder or in LibSVM, models, query texts "

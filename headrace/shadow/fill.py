@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
-from headrace_features.duckdb_events import rows_of
+from headrace_features.duckdb_events import events_of, rows_of
 from headrace_features.duckdb_ledgers import make_ledgers, stored_columns
 from headrace_features.duckdb_text import quoted, text
 from headrace_features.history import Filled, Past, Place, Store, fill, past_before, seed_past
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from headrace_streaming.plan import JobPlan
 
     from headrace.project import Project
+
+_FORGOTTEN = "raw.ops_forgotten"
 
 Stores = Callable[["View"], Store]
 """A view → what stores its rows and ledger entries."""
@@ -128,7 +130,7 @@ def _store_lacking(
 
 
 def lacking_of(lake: duckdb.DuckDBPyConnection, view: View, place: Place, piece: pa.Table, past: Past) -> pa.Table:
-    """Return the rows of a piece of a run that the lake lacks, as if they came from no topic.
+    """Return the rows of a piece of a run that the lake lacks, none of what was forgotten, as if from no topic.
 
     Args:
         lake: A connection to the lake, with the ledgers of the view.
@@ -149,11 +151,17 @@ def lacking_of(lake: duckdb.DuckDBPyConnection, view: View, place: Place, piece:
         condition, at = f'"view" = {text(view.name)}', ("partition", "offset")
     here = ", ".join(f"piece.{quoted(name)}" for name in at)
     is_known = f'epoch_ms("event_time") <= {past.newest_ms}' if past.later else "TRUE"
+    is_left = "TRUE"
+    if stored_columns(lake, _FORGOTTEN) and stored_columns(lake, events_of(view)):
+        # What was forgotten stands on the topic still, and would come back with its rows.
+        is_left = f"""(
+  NOT EXISTS (SELECT 1 FROM {_FORGOTTEN} WHERE "table" = {text(f"events.{view.contract.table}")})
+  OR EXISTS (SELECT 1 FROM {events_of(view)} AS e WHERE (e."_partition", e."_offset") = ({here})))"""
     lake.register("piece", piece)
     try:
         return lake.sql(f"""
 SELECT * REPLACE (NULL::INTEGER AS _partition, NULL::BIGINT AS _offset) FROM piece
-WHERE {condition} AND {is_known}
+WHERE {condition} AND {is_known} AND {is_left}
   AND NOT EXISTS (SELECT 1 FROM ({there}) AS t(p, o) WHERE (p, o) = ({here}))""").to_arrow_table()
     finally:
         lake.unregister("piece")

@@ -189,9 +189,14 @@ def test_what_a_sink_could_not_hand_over_goes_as_well(project: Project, run: Run
         letter(3, "sinks.others", "events.of_others", "s7", "other", "{}"),
     ]
     store(project, "ops.dead_letters", letters)
+    (project.folder / "sinks").mkdir()
+    sink = "name: cases\ntable: events.call\nhttp: {url: 'https://cases.example/'}\n"
+    (project.folder / "sinks" / "cases.yaml").write_text(sink)
     found = json.loads(run("forget", "s7", "--check", "--output", "json").stdout)["remains"]
     assert sum(one["rows"] for one in found if one["table"] == "ops.dead_letters") == 1 + 2
-    answer(run("forget", "s7", "--output", "json"))
+    done = answer(run("forget", "s7", "--output", "json"))
+    (theirs,) = (one for one in done["out_of_reach"] if one["what"] == "endpoints")
+    assert (theirs["where"], theirs["until"]) == ("sinks cases", None)
     left = open_project(project.folder).lake.sql(
         "select event_id from ops.dead_letters where starts_with(event, 'sinks.') order by event_id"
     )

@@ -134,6 +134,9 @@ def test_what_was_forgotten_does_not_come_back(project: Project) -> None:
     (done,) = rebuild(project)
     assert (gone, done.comparison.is_equal) == ({"events.call": 2}, True)
     assert not [row for row in rows(project) if "s7" in row]
+    delete(project, "_key = 's8'")
+    with pytest.raises(RebuildError, match=r"among them, maybe: +what was forgotten: headrace lake forget KEY afterw"):
+        rebuild(project)
 
 
 def test_rows_of_others_under_the_key_of_a_forgotten_row_stay(broker: Any, project: Project) -> None:

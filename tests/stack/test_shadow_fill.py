@@ -11,8 +11,9 @@ from headrace_features.duckdb_ledgers import make_ledgers
 from headrace_features.history import Past
 from headrace_lake import duplicates_table, late_events_table
 from headrace_lake.commit import append_rows
+from headrace_lake.forgotten import Missing, record_forgotten
 from headrace_lake.schemas import arrow_schema
-from headrace_lake.tables import TableSpec
+from headrace_lake.tables import TableSpec, events_table
 from headrace_streaming.checkpoints import StateFolder
 
 import headrace
@@ -86,6 +87,25 @@ def test_only_what_the_lake_lacks_is_stored_and_it_comes_from_no_topic(project: 
     for table in (rows, repeats, late):
         assert set(table.column("_partition").to_pylist()) == set(table.column("_offset").to_pylist()) == {None}
         assert set(table.column("_key").to_pylist()) == {"a"}
+
+
+def test_rows_of_forgotten_events_do_not_come_back(project: Project) -> None:
+    view = project.views["calls"]
+    spec, events = view_table(view, ""), events_table(view.contract)
+    left = {"event_id": "e", "subscriber": "b", "at": 0, "_partition": 0, "_offset": 5, "_key": "b", "_recorded_at": 0}
+    append_rows(project.folders.lake, events, pa.Table.from_pylist([left], schema=arrow_schema(events)), "test")
+    here: list[dict[str, Any]] = [{"source_offset": offset, "declaration": view.digest} for offset in (4, 5)]
+
+    def offsets() -> list[int]:
+        with project.lake.connect() as lake:
+            make_ledgers(lake, view)
+            rows = lacking_of(lake, view, "features", rows_of(spec, here), Past({0: 9}, 0))
+        return sorted(rows.column("source_offset").to_pylist())
+
+    # Retention may have deleted the event of the first.
+    assert offsets() == [4, 5]
+    record_forgotten(project.folders.lake, [Missing("events.call", "a")], "salt", "test", datetime.now(UTC))
+    assert offsets() == [5]
 
 
 def test_flink_does_not_go_on_with_rows_in_the_order_of_event_times(project: Project) -> None:
