@@ -40,6 +40,8 @@ LONGEST_PAUSE_SECONDS = 5.0
 # A rekeyer that was killed holds up readers for this long, unless its successor ends its transaction before.
 _TRANSACTION_MS = 30_000
 _ANSWER_MS = 30_000
+# The largest event of a producer is larger yet in a merge or join: the broker decides about it, once it is compressed.
+_LARGEST_REQUEST_BYTES = 8 * 1024 * 1024
 
 
 class RekeyError(HeadraceError):
@@ -181,6 +183,7 @@ class Rekeyer:
             compression_type="lz4",
             linger_ms=2,
             batch_size=256 * 1024,
+            max_request_size=_LARGEST_REQUEST_BYTES,
             max_block_ms=_ANSWER_MS,
             delivery_timeout_ms=_ANSWER_MS,
             request_timeout_ms=10_000,

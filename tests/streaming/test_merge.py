@@ -134,7 +134,9 @@ def test_events_come_together_each_once_and_go_on_by_another_key(broker: Any, tm
     with Producer([events["payment"], events["login"]], connection) as producer:
         for number in range(300):
             # Both have the same ids.
-            producer.send("payment", {**PAID, "shop": number}, event_id=f"e{number}")
+            # One is as large as a producer may send, and larger yet in the merge.
+            wide = {"currency": "x" * 1_048_220} if number == 7 else {}
+            producer.send("payment", {**PAID, "shop": number, **wide}, event_id=f"e{number}")
             producer.send("login", {"card": "c1", "shop": number, "at": PAID["paid_at"]}, event_id=f"e{number}")
     records(connection, merge, lambda found: len(found) > 0)
     stops[0].set()
