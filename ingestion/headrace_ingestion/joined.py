@@ -128,10 +128,15 @@ def _add(fields: dict[str, Field], name: str, field: Field, source: Contract) ->
 
 
 def _check_by(by: str, label: Contract) -> None:
-    able = [name for name, field in label.fields.items() if field.type == "string" and field.is_needed]
+    # What is hashed or masked is no event id any more: no label would ever find its event.
+    able = [
+        name for name, field in label.fields.items() if field.type == "string" and field.is_needed and not field.pii
+    ]
     if by not in able:
+        hidden = by in label.fields and label.fields[by].pii
+        what = f"which is sent with pii: {hidden} and is no event id then" if hidden else "which is no required string"
         raise DeclarationProblem(
-            f"'by' names {by!r}, which is no required string of the event {label.name!r}",
+            f"'by' names {by!r}, {what}" + ("" if hidden else f" of the event {label.name!r}"),
             {"fields": ", ".join(able) or "none", "contract": label.place_of(by)},
             f"by: {closest(by, able) or able[0]}" if able else None,
             ("join", "by"),

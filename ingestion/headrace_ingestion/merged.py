@@ -108,6 +108,7 @@ def _unite(name: str, having: Sequence[Contract], *, in_all: bool) -> Field:
                 f"rename the field {name!r} of one of the two, or give both one type",
                 ("merge",),
             )
+    _check_hashed(name, having)
     changed: dict[str, Any] = {"required": in_all and all(field.required for field in fields), "default": None}
     changed["pii"] = next((field.pii for field in fields if field.pii), None)
     for constraint in _ONLY_NARROWS:
@@ -117,6 +118,19 @@ def _unite(name: str, having: Sequence[Contract], *, in_all: bool) -> Field:
         every = dict.fromkeys(value for field in fields for value in field.allowed or ())
         changed["values"] = tuple(every) if first.type == "enum" else None
     return first.model_copy(update=changed)
+
+
+def _check_hashed(name: str, having: Sequence[Contract]) -> None:
+    hashed = [source for source in having if source.fields[name].pii == "hash"]
+    clear = [source for source in having if source not in hashed]
+    if hashed and clear:
+        raise DeclarationProblem(
+            f"the field {name!r} is hashed in {hashed[0].name!r} and not in {clear[0].name!r}:"
+            " nothing of one would ever be found in the other",
+            {one.name: one.place_of(name) for one in (hashed[0], clear[0])},
+            f"pii: hash for the field {name!r} of {clear[0].name!r}, too, or rename it",
+            ("merge",),
+        )
 
 
 def _shape(field: Field) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ key: card_id
 time: at
 max_ahead: 2m
 fields:
-  card_id: {type: string}
+  card_id: {type: string, pii: hash}
   at: {type: timestamp}
   amount: {type: double, minimum: 0}
   terminal_id: {type: long}
@@ -222,4 +222,25 @@ def test_an_event_that_is_sent_has_its_name_for_itself(tmp_path: Path) -> None:
         "  first:     events/login.yaml\n"
         "  expected:  one contract an event\n"
         "  try:       rename or remove one of the two"
+    )
+
+
+def test_a_field_that_only_one_event_of_a_merge_hashes_is_refused(tmp_path: Path) -> None:
+    clear = PAYMENT.replace("card_id: {type: string, pii: hash}", "card_id: {type: string}")
+    assert failure(tmp_path, clear, ACTIVITY) == (
+        "events/activity.yaml line 4: the field 'card_id' is hashed in 'login' and not in 'payment':"
+        " nothing of one would ever be found in the other\n"
+        "  login:    events/login.yaml line 6\n"
+        "  payment:  events/payment.yaml line 7\n"
+        "  try:      pii: hash for the field 'card_id' of 'payment', too, or rename it"
+    )
+
+
+def test_an_event_id_that_is_hidden_joins_nothing(tmp_path: Path) -> None:
+    hidden = REPORT.replace("payment_id: {type: string}", "payment_id: {type: string, pii: hash}")
+    assert failure(tmp_path, hidden, OUTCOME) == (
+        "events/payment_outcome.yaml line 4: 'by' names 'payment_id', which is sent with pii: hash"
+        " and is no event id then\n"
+        "  fields:    none\n"
+        "  contract:  events/fraud_report.yaml line 6"
     )
