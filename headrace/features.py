@@ -113,10 +113,12 @@ class Features:
         from headrace_streaming.plan import KafkaTables
         from headrace_streaming.state_size import state_size
 
+        from headrace.topics import known_servers
+
         planned = []
         views = list(self._project.views.values())
         stored = {view.name: rows for view, rows in zip(views, stored_rows(self._project.lake, views), strict=True)}
-        servers = self._brokers()
+        servers = known_servers(self._project)
         for group, plan in self._project.plans.items():
             name = f"headrace-{self._project.settings.name}-{group}"
             kafka = KafkaTables(servers, group_id=name, transactional_id_prefix=f"{name}-{plan.digest}")
@@ -128,14 +130,6 @@ class Features:
                 rows, hints = (there.rows, there.other_rows), zone_hints(self._project.folder / view.origin)
                 planned.append(PlannedView(view, group, statements, sql, *rows, size, backend, hints))
         return planned
-
-    def _brokers(self) -> str:
-        """Return the brokers of the settings or of the stack that runs; else those that are usual."""
-        from headrace.stack.state import running_state
-
-        configured = self._project.settings.kafka.bootstrap_servers
-        state = None if configured else running_state(self._project.folders)
-        return configured or (state.bootstrap_servers if state else None) or "127.0.0.1:9092"
 
     def verify(self, name: str) -> ParityReport:
         """Recompute every row of a view from the events in the lake and compare.

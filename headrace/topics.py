@@ -66,3 +66,12 @@ def _of_event(contract: Contract, kafka: KafkaSettings) -> TopicSpec:
     if contract.partitions is not None:
         demanded |= {"partitions"}
     return TopicSpec(partitions, replication, settings.config(), demanded, is_declared=True)
+
+
+def known_servers(project: Project) -> str:
+    """Return the brokers of the settings or of the stack that runs; else those that are usual."""
+    from headrace.stack.state import running_state
+
+    configured = project.settings.kafka.bootstrap_servers
+    state = None if configured else running_state(project.folders)
+    return configured or (state.bootstrap_servers if state else None) or "127.0.0.1:9092"

@@ -1,6 +1,6 @@
 """The project that the feature benchmarks measure: one event, one view of 18 features, and topics for every run."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headrace_ingestion.contract import Contract
@@ -55,7 +55,7 @@ class RunTopics(GroupTopics):
         source: Topic of the events.
     """
 
-    source: str = ""
+    source: str = field(default="", kw_only=True)
 
     def of_event(self, contract: Contract) -> str:
         """Return the topic that the job reads."""

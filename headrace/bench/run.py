@@ -89,7 +89,7 @@ def run_contestant(arena: Arena, spec: RunSpec, workload: Workload, warm_up: flo
     Raises:
         BenchError: A process failed or did not end, a row is missing, or an event became a dead letter.
     """
-    topics = RunTopics(spec.prefix, spec.source)
+    topics = RunTopics(spec.prefix, source=spec.source)
     make_run_topics(arena.project, arena.connection, topics)
     started = time.time()
     with ExitStack() as stack:

@@ -31,7 +31,7 @@ class Shown:
 
     Attributes:
         where: A SQL expression over its rows, unmasked; None: all rows.
-        masked: Columns that are masked, in lower case.
+        masked: Columns that are masked, whatever the case of their letters.
     """
 
     where: str | None = None
@@ -62,7 +62,7 @@ def guard_views(connection: duckdb.DuckDBPyConnection, query: str, tables: Seque
         hidden = f"{table} unmasked"
         columns = connection.execute(f"DESCRIBE {quoted(schema)}.{quoted(table)}").fetchall()
         # The Kafka key is a field of the event, or says which one.
-        masked = shown.masked | {"_key"} if shown.masked else shown.masked
+        masked = {column.lower() for column in shown.masked} | ({"_key"} if shown.masked else set())
         selected = ", ".join(_column(column[0], column[1], masked) for column in columns)
         # DuckDB moves no expression of the query past an OFFSET: evaluated on a hidden row, its error would tell of it.
         where = f" WHERE ({shown.where}) OFFSET 0" if shown.where else ""

@@ -53,7 +53,7 @@ def test_the_view_has_as_many_features_as_the_reports_say(project: Project) -> N
 
 
 def test_a_run_reads_the_shared_topic_and_writes_its_own(project: Project) -> None:
-    plan = plan_of(project, RunTopics("run-1.", "spread.events.call"))
+    plan = plan_of(project, RunTopics("run-1.", source="spread.events.call"))
     assert plan.topics.of_event(plan.views[0].contract) == "spread.events.call"
     assert plan.topics.of_view(plan.views[0]) == "run-1.features.subscriber"
     assert plan.topics.dead_letters == "run-1.dead_letters"

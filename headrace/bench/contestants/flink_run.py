@@ -60,7 +60,7 @@ def run(project: Project, spec: RunSpec) -> None:
 
 
 def _plan(project: Project, spec: RunSpec) -> JobPlan:
-    return plan_of(project, RunTopics(spec.prefix, spec.source), spec.encoding)
+    return plan_of(project, RunTopics(spec.prefix, source=spec.source), spec.encoding)
 
 
 def main(arguments: Sequence[str]) -> None:
