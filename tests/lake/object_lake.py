@@ -26,11 +26,16 @@ def running_store() -> Iterator[ObjectStore]:
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until(lambda: is_open(port), 60)
-        store = ObjectStore(f"http://{LOOPBACK}:{port}", "us-east-1", "writer", "s3cret")
+        store = local_store(f"http://{LOOPBACK}:{port}")
         store.files.call_s3("create_bucket", Bucket=BUCKET)
         yield store
     finally:
         stop_process(server, 10)
+
+
+def local_store(endpoint: str) -> ObjectStore:
+    """Return how a store of `running_store` is reached."""
+    return ObjectStore(endpoint, "us-east-1", "writer", "s3cret")
 
 
 def fresh_lake(store: ObjectStore) -> ObjectPlace:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake.exceptions import CommitFailedError
+from headrace_features.feature_store.point_in_time import Lookup, join_features
 from headrace_lake import Lake, LakeError, LakeWriteError, QueryError, scores_table
 from headrace_lake.commit import Committed, Seek, append, commit
 from headrace_lake.decode import compile_decoder
@@ -26,7 +27,7 @@ from headrace_lake.upkeep.retain import Tiers, retain
 from headrace_lake.upkeep.vacuum import LEAST_AGE, vacuum
 from lake_records import START_MS, SUBSCRIBER, json_record, score_fields
 from object_lake import fresh_lake, running_store
-from upkeep_tables import APP, rows_of
+from upkeep_tables import APP, instant, rows_of
 
 import headrace
 from headrace.tables import lake_path
@@ -237,6 +238,14 @@ def test_a_project_reads_the_lake_that_its_settings_name(tmp_path: Path, lake: O
     project = open_project(tmp_path, lake)
     assert lake_path(project) == lake
     assert project.lake.sql("select count(*) from features.subscriber").rows == [(10,)]
+
+
+def test_a_training_set_is_joined_from_it(lake: ObjectPlace) -> None:
+    write(lake, 0, 10)
+    count = "duration_s_count_1h"
+    lookup = Lookup("subscriber", "subscriber_id", {count: ("long", count)}, 86_400_000, None)
+    spine = pa.table({"subscriber_id": ["s3", "s99"], "event_timestamp": [instant(50)] * 2})
+    assert join_features(lake, spine, [lookup]).column(count).to_pylist() == [3, None]
 
 
 def test_what_needs_a_folder_is_refused(tmp_path: Path) -> None:

@@ -16,8 +16,12 @@ from uuid import uuid4
 import pytest
 from deltalake import DeltaTable
 from headrace_lake import Lake, dead_letters_table, events_table, scores_table
+from headrace_lake.delta_table import open_for_read
 from headrace_lake.layout import table_folder
+from headrace_lake.object_store import ObjectPlace
+from headrace_lake.place import Place
 from lake_records import CALL, call_record, json_record, new_producer, score_fields, send_by, until
+from object_lake import fresh_lake, running_store
 
 HERE = Path(__file__).parent
 
@@ -37,8 +41,10 @@ def prefix(broker: Any) -> str:
 class Writer:
     """A writer process that a test can stop, continue and kill."""
 
-    def __init__(self, broker: Any, lake: Path, prefix: str) -> None:
+    def __init__(self, broker: Any, lake: Place, prefix: str) -> None:
         command = [sys.executable, str(HERE / "writer_process.py"), broker.bootstrap_servers, str(lake), prefix]
+        if isinstance(lake, ObjectPlace) and lake.store.endpoint:
+            command.append(lake.store.endpoint)
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n"
@@ -85,7 +91,7 @@ def load(broker: Any, prefix: str, seed: int) -> Iterator[Counter[str]]:
         thread.join(60)
 
 
-def counted(lake: Path) -> tuple[Counter[str], Counter[str]]:
+def counted(lake: Place) -> tuple[Counter[str], Counter[str]]:
     """Rows per table, and different records per table."""
     query = """
         select 'calls', count(*), count(distinct (_partition, _offset)) from events.call
@@ -116,6 +122,31 @@ def test_a_writer_killed_at_random_moments_stores_every_record_once(broker: Any,
             threading.Event().wait(chance.random())
             writer.kill()
     finish(broker, tmp_path, prefix, sent)
+
+
+def test_a_writer_to_object_storage_killed_while_it_writes_stores_every_record_once(broker: Any, prefix: str) -> None:
+    count = 2_000
+    with running_store() as store, new_producer(broker.connection) as producer:
+        lake = fresh_lake(store)
+        topic, folder = events_table(CALL, prefix).topic, table_folder(lake, "events", "call")
+
+        def version() -> int:
+            handle = open_for_read(folder)
+            return 0 if handle is None else handle.version()
+
+        for start in range(0, count, 1_000):
+            send_by(producer, topic, [call_record(at) for at in range(start, start + 1_000)], 2)
+            before = version()
+            writer = Writer(broker, lake, prefix)
+            until(lambda before=before: version() > before, 60)  # type: ignore[misc]  # bound now
+            writer.kill()
+        last = Writer(broker, lake, prefix)
+        try:
+            until(lambda: counted(lake)[1]["calls"] == count, 60, lambda: counted(lake))
+        finally:
+            last.kill()
+        rows, records = counted(lake)
+        assert (rows["calls"], records["calls"]) == (count, count)
 
 
 def test_a_writer_killed_between_the_parquet_file_and_the_commit_stores_every_record_once(
