@@ -21,6 +21,7 @@ from headrace_lake.tables import TableSpec
 
 log = logging.getLogger(__name__)
 
+_ANSWERED = re.compile("<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)  # of a store
 _DRAWN = re.compile("\x1b\\[[0-9;]*m|↳")
 
 DELETED_BEFORE = "headrace.deletedBefore"
@@ -96,6 +97,9 @@ def write_error(spec: TableSpec, folder: Place, error: Exception) -> LakeWriteEr
 
 
 def _innermost(error: Exception) -> str:
+    answer = _ANSWERED.search(str(error))
+    if answer:
+        return f"{answer[1]}: {answer[2]}"
     # delta-rs draws the chain of causes as a tree in colours, a line each; the last one is the system's own word.
     lines = [_DRAWN.sub("", line).strip() for line in str(error).splitlines()]
     return next((line for line in reversed(lines) if line), type(error).__name__)
