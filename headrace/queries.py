@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from headrace_ingestion.errors import HeadraceError, SettingsError, closest
 
 from headrace.project import Project
-from headrace.settings_lake import DEFAULT_WORKGROUP, WorkgroupSettings
+from headrace.settings.lake import DEFAULT_WORKGROUP, WorkgroupSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa

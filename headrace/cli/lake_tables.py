@@ -136,7 +136,7 @@ def profile(
     from headrace_lake.profile.figures import profile as figures_of
 
     from headrace.queries import query_limits
-    from headrace.settings_lake import DEFAULT_WORKGROUP
+    from headrace.settings.lake import DEFAULT_WORKGROUP
 
     is_limited = DEFAULT_WORKGROUP in call.project.settings.lake.workgroups
     limits = query_limits(call.project, seconds=seconds or (None if is_limited else _PROFILE_SECONDS))

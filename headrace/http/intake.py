@@ -17,7 +17,7 @@ from headrace_ingestion.settings import KafkaConnection
 from headrace.http.bodies import Form, Item, read_items
 from headrace.http.deliveries import Deliveries
 from headrace.http.transforms import LeftOut, NotShaped, Transform, shaped
-from headrace.settings_http import HttpSettings
+from headrace.settings.http import HttpSettings
 
 QUEUE_EVENTS = 50_000
 """Events of all requests that may wait for the broker; beyond it requests are answered with 503 at once."""

@@ -15,7 +15,7 @@ from headrace_ingestion.errors import DeclarationError, SettingsError
 from headrace_ingestion.fields import Name
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from headrace.settings_types import IsNumber
+from headrace.settings.types import IsNumber
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

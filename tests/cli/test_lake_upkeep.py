@@ -15,7 +15,7 @@ from headrace_lake.upkeep.vacuum import LEAST_AGE
 from lake_records import CALL, call_record
 
 from headrace.cli.root import root
-from headrace.settings_upkeep import LEAST_VACUUM_AGE
+from headrace.settings.upkeep import LEAST_VACUUM_AGE
 
 EVENT = """\
 name: call

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from headrace.settings import Settings
-from headrace.settings_http import HttpSettings
-from headrace.settings_upkeep import UpkeepSettings
+from headrace.settings.http import HttpSettings
+from headrace.settings.upkeep import UpkeepSettings
 from headrace.stack.layout import Declared, EmbeddedBroker, processes
 from headrace.stack.spec import PortOpen, ProcessSpec, ReadyFile
 

@@ -6,7 +6,7 @@ import pytest
 from headrace_ingestion.errors import DeclarationError, SettingsError
 
 from headrace.settings import Settings, load_settings
-from headrace.settings_table import settings_table
+from headrace.settings.table import settings_table
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -140,4 +140,4 @@ def test_settings_are_frozen() -> None:
 
 
 def test_the_table_in_the_documents_is_that_of_the_fields() -> None:
-    assert DOCUMENT.read_text() == settings_table(), "python -m headrace.settings_table > docs/settings.md"
+    assert DOCUMENT.read_text() == settings_table(), "python -m headrace.settings.table > docs/settings.md"

@@ -2,7 +2,7 @@
 
 from pydantic import ConfigDict, Field, SecretStr
 
-from headrace.settings_types import Section
+from headrace.settings.types import Section
 
 
 class PiiSettings(Section):

@@ -7,7 +7,7 @@ from typing import Annotated
 from headrace_ingestion.documents import DeclarationProblem
 from pydantic import AfterValidator, ConfigDict, Field
 
-from headrace.settings_types import Count, IsNumber, Port, Section
+from headrace.settings.types import Count, IsNumber, Port, Section
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 

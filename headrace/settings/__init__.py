@@ -11,11 +11,11 @@ from headrace_ingestion.settings import KafkaConnection, TransportName
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from headrace.settings_http import HttpSettings
-from headrace.settings_lake import LakeSettings
-from headrace.settings_pii import PiiSettings
-from headrace.settings_types import Count, IsNumber, Milliseconds, Port, Section
-from headrace.settings_upkeep import UpkeepSettings
+from headrace.settings.http import HttpSettings
+from headrace.settings.lake import LakeSettings
+from headrace.settings.pii import PiiSettings
+from headrace.settings.types import Count, IsNumber, Milliseconds, Port, Section
+from headrace.settings.upkeep import UpkeepSettings
 
 FILE_NAME = "headrace.yaml"
 ENVIRONMENT_PREFIX = "HEADRACE_"

@@ -8,7 +8,7 @@ from headrace_ingestion.documents import DeclarationProblem
 from headrace_ingestion.durations import Duration, format_duration
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from headrace.settings_types import Count, IsNumber, Section
+from headrace.settings.types import Count, IsNumber, Section
 
 
 class TierSettings(Section):

@@ -1,4 +1,4 @@
-"""docs/settings.md, made from the fields of `Settings`: `python -m headrace.settings_table > docs/settings.md`."""
+"""docs/settings.md, made from the fields of `Settings`: `python -m headrace.settings.table > docs/settings.md`."""
 
 import sys
 from collections.abc import Iterator

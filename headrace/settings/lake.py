@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from headrace_ingestion.documents import DeclarationProblem
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from headrace.settings_types import Count, IsNumber, Milliseconds, Section
+from headrace.settings.types import Count, IsNumber, Milliseconds, Section
 
 DEFAULT_WORKGROUP = "default"
 
