@@ -77,6 +77,8 @@ class Definition:
     Attributes:
         file: The file, relative to the project.
         description: For people; None: there is none.
+        owner: Who answers for it; None: nobody is named.
+        tags: Words to find it by.
         key: The entity.
         order: How the events of a key are ordered.
         ttl_seconds: How long a value may be served online after its clock.
@@ -89,6 +91,8 @@ class Definition:
 
     file: str
     description: str | None
+    owner: str | None
+    tags: tuple[str, ...]
     key: str
     order: str
     ttl_seconds: float
@@ -220,6 +224,8 @@ def _definition(view: View) -> Definition:
     return Definition(
         file=view.origin,
         description=view.description,
+        owner=view.owner,
+        tags=view.tags,
         key=view.key,
         order=view.order,
         ttl_seconds=view.ttl_ms / 1000,

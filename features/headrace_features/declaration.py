@@ -10,6 +10,7 @@ from headrace_ingestion.contract import Name
 from headrace_ingestion.documents import DeclarationProblem
 from headrace_ingestion.durations import Duration, parse_duration
 from headrace_ingestion.feature_rows import Encoding
+from headrace_ingestion.fields import Owner
 from headrace_ingestion.schema_rules import GIVEN, NOT_GIVEN, Schema, having, limiting, rules, when
 from pydantic import ConfigDict, model_validator
 
@@ -121,6 +122,8 @@ class ViewDeclaration(Entry):
             window, at least 30 days.
         encoding: How the job writes the rows to their topic: `json` or `binary`; not part of the hash.
         description: For people; not part of the hash.
+        owner: Who answers for it; not part of the hash.
+        tags: Words to find it by; not part of the hash.
     """
 
     model_config = ConfigDict(
@@ -142,6 +145,8 @@ class ViewDeclaration(Entry):
     retain: Duration | None = None
     encoding: Encoding = "json"
     description: str | None = None
+    owner: Owner | None = None
+    tags: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
     def _lateness_goes_with_event_time(self) -> ViewDeclaration:

@@ -107,6 +107,8 @@ def _view(declaration: ViewDeclaration, contracts: Mapping[str, Contract], origi
         order=declaration.order,
         lateness_ms=duration_ms(declaration.lateness) if declaration.lateness is not None else 0,
         description=declaration.description,
+        owner=declaration.owner,
+        tags=declaration.tags,
         kinds=columns.kinds,
         derived=tuple(declaration.derive.items()),
         encoding=declaration.encoding,
@@ -170,6 +172,6 @@ def _why_no_key(key: str, contract: Contract) -> str:
 
 
 def _digest(declaration: ViewDeclaration, contract: Contract) -> str:
-    content = declaration.model_dump(mode="json", exclude={"description", "encoding"})
+    content = declaration.model_dump(mode="json", exclude={"description", "owner", "tags", "encoding"})
     text = json.dumps([content, contract.digest], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -126,6 +126,8 @@ class View:
         order: How the events of a key are ordered: by offset, or by (event time, offset).
         lateness_ms: With `event_time`, how far the watermark has to be past an event; 0 otherwise.
         description: For people; None: there is none.
+        owner: Who answers for it; None: nobody is named.
+        tags: Words to find it by.
         kinds: Kind of the entry that declares each of `columns`, such as `window`, in their order.
         derived: Name and expression of each value that is derived from the event's own, as declared.
         encoding: How the job writes the rows; their values and the digest are the same.
@@ -145,6 +147,8 @@ class View:
     order: Order = "arrival"
     lateness_ms: int = 0
     description: str | None = field(default=None, compare=False)
+    owner: str | None = field(default=None, compare=False)
+    tags: tuple[str, ...] = field(default=(), compare=False)
     kinds: tuple[str, ...] = field(default=(), compare=False)
     derived: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     encoding: Encoding = "json"

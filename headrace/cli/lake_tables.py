@@ -29,7 +29,7 @@ def describe(call: Invocation, table: str) -> None:
     if call.output.is_json:
         call.output.record({**facts, "columns": columns})
         return
-    for name in ("partitioned_by", "sorted_by", "readers"):
+    for name in ("partitioned_by", "sorted_by", "tags", "readers"):
         facts[name] = ", ".join(facts.get(name) or ()) or None
     call.output.record({name: value for name, value in facts.items() if value is not None})
     call.output.line("")
@@ -80,6 +80,9 @@ def register(
 
 def _contract(project: "Project", table: str) -> dict[str, Any]:
     schema, _, name = table.partition(".")
+    view = project.views.get(name) if schema == "features" else None
+    if view is not None:
+        return {"description": view.description, "owner": view.owner, "tags": view.tags}
     contract = project.readable.get(name) if schema == "events" else None
     if contract is None:
         return {}
@@ -87,7 +90,8 @@ def _contract(project: "Project", table: str) -> dict[str, Any]:
         field: declared.model_dump(mode="json", exclude_defaults=True) for field, declared in contract.fields.items()
     }
     readers = None if contract.access is None else contract.access.readers
-    return {"contract": contract.label, "description": contract.description, "readers": readers, "fields": shown}
+    people = {"description": contract.description, "owner": contract.owner, "tags": contract.tags, "readers": readers}
+    return {"contract": contract.label, **people, "fields": shown}
 
 
 def _field_text(field: dict[str, Any] | None) -> str | None:

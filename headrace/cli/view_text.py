@@ -59,6 +59,8 @@ def show_report(output: Output, report: "ViewReport") -> None:
 def _show_definition(output: Output, definition: "Definition") -> None:
     if definition.description:
         output.line(definition.description)
+    if definition.owner or definition.tags:
+        output.line(", ".join([*([f"owner: {definition.owner}"] if definition.owner else []), *definition.tags]))
     output.line(
         f"key {definition.key}, order {definition.order}, ttl {_span(definition.ttl_seconds)}, "
         f"dedup {_span(definition.dedup_seconds)}, retain {_span(definition.retain_seconds)}\n"

@@ -19,7 +19,7 @@ from headrace_ingestion.checks import field_check
 from headrace_ingestion.documents import Document, load_document, read_document
 from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import DeclarationError, closest
-from headrace_ingestion.fields import NAME_SCHEMA, RESERVED_FIELDS, Field, FieldType, Name, check_field_name
+from headrace_ingestion.fields import NAME_SCHEMA, RESERVED_FIELDS, Field, FieldType, Name, Owner, check_field_name
 from headrace_ingestion.problems import DeclarationProblem
 from headrace_ingestion.schema_rules import GIVEN, NOT_GIVEN, having, limiting, rules, when
 from headrace_ingestion.topic_settings import TopicSettings
@@ -68,6 +68,8 @@ class Contract(BaseModel):
         topic_settings: What the topic is made with, and is kept to.
         access: Who reads its table, by what key and range; None: sorted by key and time, no partitions.
         description: For people.
+        owner: Who answers for it: a team, a mailbox.
+        tags: Words to find it by.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="contract", json_schema_extra=_RULES)
@@ -82,6 +84,8 @@ class Contract(BaseModel):
     topic_settings: TopicSettings | None = pydantic.Field(default=None, alias="topic")
     access: AccessCard | None = None
     description: str | None = None
+    owner: Owner | None = None
+    tags: tuple[Name, ...] = ()
 
     _origin: str | None = PrivateAttr(default=None)
     _progress: str | None = PrivateAttr(default=None)
@@ -188,7 +192,7 @@ class Contract(BaseModel):
     @cached_property
     def digest(self) -> str:
         """Twelve hexadecimal digits of what the contract demands; descriptions do not count."""
-        not_demanded = {"description", "fields", "topic_settings", "access"}
+        not_demanded = {"description", "owner", "tags", "fields", "topic_settings", "access"}
         demands = self.model_dump(mode="json", exclude_defaults=True, exclude=not_demanded)
         # A list, not a mapping: the order of the fields is the order of the checks.
         demands["fields"] = [[name, field.demands()] for name, field in self.fields.items()]

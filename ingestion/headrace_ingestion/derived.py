@@ -19,7 +19,7 @@ from headrace_ingestion.contract import Contract, contract_files, derivation_of,
 from headrace_ingestion.documents import load_document, read_document
 from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import closest
-from headrace_ingestion.fields import Name
+from headrace_ingestion.fields import Name, Owner
 from headrace_ingestion.joined import JoinedContract
 from headrace_ingestion.merged import MergedContract
 from headrace_ingestion.problems import DeclarationProblem
@@ -42,6 +42,8 @@ class _Derivation(BaseModel):
         topic: What the topic is made with, and is kept to.
         access: Who reads its table, by what key and range.
         description: For people.
+        owner: Who answers for it.
+        tags: Words to find it by.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="contract")
@@ -53,6 +55,8 @@ class _Derivation(BaseModel):
     topic: TopicSettings | None = None
     access: AccessCard | None = None
     description: str | None = None
+    owner: Owner | None = None
+    tags: tuple[Name, ...] = ()
 
     def _own(self) -> dict[str, Any]:
         """Return what the declaration says of the contract itself."""
@@ -63,6 +67,8 @@ class _Derivation(BaseModel):
             "topic": self.topic,
             "access": self.access,
             "description": self.description,
+            "owner": self.owner,
+            "tags": self.tags,
         }
 
 

@@ -90,6 +90,8 @@ NAME_SCHEMA: Schema = {
     "patternErrorMessage": "lower-case letters, digits and underscores, a letter first",
 }
 Name = Annotated[str, AfterValidator(checked_name), WithJsonSchema(NAME_SCHEMA)]
+Owner = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
+"""Who answers for a declaration: a team, a mailbox."""
 
 
 def _checked_number(value: object) -> object:

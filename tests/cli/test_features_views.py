@@ -196,6 +196,8 @@ def test_without_a_lake_a_view_has_its_definition_and_its_lineage(run: Run, proj
     assert report["definition"] == {
         "file": "features/heat.yaml",
         "description": "How warm a series has been.",
+        "owner": None,
+        "tags": [],
         "key": "series",
         "order": "arrival",
         "ttl_seconds": 86_400,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from headrace_ingestion.contract import Contract
 from headrace_lake import Lake
 from lake_project import Run, answer, failure, make_project
 
@@ -29,6 +30,8 @@ def test_describe_says_columns_contract_files_and_freshness(run: Run) -> None:
     assert found == {
         "contract": "call/1",
         "description": None,
+        "owner": None,
+        "tags": [],
         "readers": None,
         "table": "events.call",
         "key": "subscriber_id",
@@ -45,6 +48,16 @@ def test_describe_says_columns_contract_files_and_freshness(run: Run) -> None:
         "deleted_before": None,
     }
     assert "double, minimum 0" in run("describe", "events.call").stdout
+
+
+def test_describe_says_who_answers_for_a_table(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "project" / "events" / "call.yaml"
+    before = Contract.load(file).digest
+    file.write_text(f"owner: billing@example.com\ntags: [revenue, daily]\n{file.read_text()}")
+    found = answer(run("describe", "events.call", "--output", "json"))
+    assert (found["owner"], found["tags"], found["rows"]) == ("billing@example.com", ["revenue", "daily"], 50)
+    assert "revenue, daily" in run("describe", "events.call").stdout
+    assert Contract.load(file).digest == before
 
 
 def test_describe_says_how_a_table_is_laid_out_and_what_its_card_says_since(run: Run, tmp_path: Path) -> None:

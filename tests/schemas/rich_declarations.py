@@ -12,6 +12,8 @@ EVENT: dict[str, Any] = {
     "topic": {"retention": "30d", "replication": 3, "min_in_sync": 2, "compression": "zstd"},
     "access": {"partition": "city", "sort": ["city", "at"], "readers": ["the desk: one rider over 30 days"]},
     "description": "one ride",
+    "owner": "rides",
+    "tags": ["billing"],
     "fields": {
         "rider": {"type": "string", "pii": "hash", "max_length": 64, "pattern": "^[a-z]+$"},
         "at": {"type": "timestamp", "description": "when it began"},
@@ -51,6 +53,8 @@ FEATURES: dict[str, Any] = {
     "retain": "40d",
     "encoding": "binary",
     "description": "what a rider does",
+    "owner": "fraud",
+    "tags": ["online"],
     "features": [
         {"lag": {"of": "amount", "steps": 1}},
         {"lag": {"of": ["amount", "seats"], "ago": ["1h", "24h"], "take": ["value", "difference", "ratio"]}},

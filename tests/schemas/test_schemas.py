@@ -59,6 +59,8 @@ CANNOT_SAY = {
         r"reads the field|has the column .* twice",
     ("rollup", "`every` is more than 0 and at most 366d"): r"'every' is no length of a pane",
     ("sink", "`url` is an address of HTTP without a login"): r"'url' (is no address|holds a login)",
+    ("sink", "`timeout` is more than 0"): r"is no time in which an answer can come",
+    ("sink", "every `$` in `url` and `headers` begins a variable, `${NAME}`"): r"has a \$ that begins no variable",
     ("sink", "`headers` are names of HTTP that a sink does not set itself"): r"is no header that a sink can set",
     ("external", "a column has a type of DuckDB"): r"is no type of column",
     ("policy", "`where` is SQL, and goes with `sql:read` alone; `mask` goes with what may be read"):
