@@ -23,6 +23,6 @@ def packed(row: Mapping[str, Any], **types: str) -> bytes:
             text = (value or "").encode()
             texts += text
             value = len(text)
-        slots += struct.pack(_SLOTS[letters[name]], value or 0)
+        slots += struct.pack(_SLOTS[letters[name]], 0 if value is None else value)
     marks = bits.to_bytes((len(values) + 7) // 8, "little")
     return struct.pack("<BBI", 0xB1, 1, len(layout)) + layout + marks + slots + texts

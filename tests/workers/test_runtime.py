@@ -98,6 +98,7 @@ def test_a_wrong_project_is_one_line_in_the_log_and_exit_status_1(folder: Path) 
     (line,) = answer.stderr.splitlines()
     assert line.endswith(
         "ERROR headrace.trial DeclarationError: headrace.yaml line 3: 'flush_row' is not a known field of the section "
-        "lake | fields:  path, flush_interval_ms, flush_rows, flush_bytes, workgroups, external_folders | "
+        "lake | fields:  path, endpoint, region, access_key_id, secret_access_key, allow_http, flush_interval_ms, "
+        "flush_rows, flush_bytes, workgroups, external_folders | "
         "try:     flush_rows"
     )
