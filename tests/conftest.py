@@ -28,6 +28,10 @@ LONGEST = ("e2e", "examples", "streaming")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes minutes, so that no worker waits for another at the end."""
     items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+    if not os.environ.get("HEADRACE_TEST_FULL"):
+        for item in items:
+            if item.get_closest_marker("full"):
+                item.add_marker(pytest.mark.skip(reason="takes long: HEADRACE_TEST_FULL=1 runs it"))
 
 
 @dataclass(frozen=True)

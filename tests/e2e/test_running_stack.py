@@ -4,7 +4,6 @@ The notebook, kill -9 under load, late events, silence, repair, a changed view: 
 counts twice, parity holds. All tests share one project, which costs a minute and a half; so they stand in one file.
 """
 
-import os
 import random
 import shutil
 import threading
@@ -205,6 +204,7 @@ def _assert_the_online_store_has_the_newest(project: Project) -> None:
         until(lambda: stored() == dict(newest), "the online store holds the newest row of every key", 30)
 
 
+@pytest.mark.full
 def test_a_shadow_run_gives_production_s_rows_again_and_leaves_nothing(running: Project) -> None:
     newest = "SELECT source_partition, max(source_offset) FROM raw.features_subscriber GROUP BY 1"
     begin = {partition: offset - 200 for partition, offset in running.lake.sql(newest).rows}
@@ -260,7 +260,7 @@ def test_rows_late_events_and_repairs_survive_a_kill(running: Project) -> None:
     assert reconciled.passed, reconciled.text()
 
 
-@pytest.mark.skipif(not os.environ.get("HEADRACE_TEST_FULL"), reason="takes a minute: HEADRACE_TEST_FULL=1 runs it")
+@pytest.mark.full
 def test_a_changed_view_goes_on_behind_its_past(running: Project) -> None:
     file = running.folder / "features" / "pings.yaml"
     file.write_text(f"{file.read_text()}description: also the largest\n".replace("sum, last]", "sum, last, max]"))
@@ -294,7 +294,7 @@ def test_a_changed_view_goes_on_behind_its_past(running: Project) -> None:
     assert verified.passed, verified.text()
 
 
-@pytest.mark.skipif(not os.environ.get("HEADRACE_TEST_FULL"), reason="takes a minute: HEADRACE_TEST_FULL=1 runs it")
+@pytest.mark.full
 def test_flink_computes_the_past_of_a_changed_view_too(running: Project) -> None:
     file = running.folder / "features" / "subscriber.yaml"
     declared = file.read_text()

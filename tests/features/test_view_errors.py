@@ -57,7 +57,8 @@ CASES: dict[str, tuple[str, str, str]] = {
         "ttl: 24h\n",
         "",
         "features/subscriber.yaml line 1: a view has no 'ttl'\n"
-        "  fields:  name, source, key, order, lateness, derive, features, ttl, dedup, retain, encoding, description\n"
+        "  fields:  name, source, key, order, lateness, derive, features, ttl, dedup, retain, encoding, description, "
+        "owner, tags\n"
         "  given:   name, source, key, derive, features\n"
         "  try:     ttl: …",
     ),

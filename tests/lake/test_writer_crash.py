@@ -124,6 +124,7 @@ def test_a_writer_killed_at_random_moments_stores_every_record_once(broker: Any,
     finish(broker, tmp_path, prefix, sent)
 
 
+@pytest.mark.full
 def test_a_writer_to_object_storage_killed_while_it_writes_stores_every_record_once(broker: Any, prefix: str) -> None:
     count = 2_000
     with running_store() as store, new_producer(broker.connection) as producer:

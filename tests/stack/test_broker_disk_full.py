@@ -53,6 +53,7 @@ def stored_ids(connection: KafkaConnection) -> list[str]:
 # kafka-python drops the socket of each refused connection without closing it.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 @pytest.mark.slow
+@pytest.mark.full
 def test_what_was_sent_while_the_disk_was_full_is_there_once_when_there_is_room(tmp_path: Path) -> None:
     port, controller_port = free_ports(2)
     with small_disk(tmp_path / "disk", 100) as disk:

@@ -70,6 +70,7 @@ def count(project: Project, table: str) -> int:
     return int(project.lake.sql(f"SELECT count(*) FROM {table}").rows[0][0])
 
 
+@pytest.mark.full
 def test_what_is_made_of_events_is_there_once_after_a_kill(project: Project) -> None:
     began = datetime.now(UTC)
     with worker(project, "lake_writer"), Producer(project.contracts.values(), project.connection()) as producer:
