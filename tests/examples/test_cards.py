@@ -46,6 +46,7 @@ def test_every_feature_row_equals_the_one_that_the_lake_gives(cards: Example) ->
     assert (parity["rows"], parity["mismatches"]) == (TRANSACTIONS, 0)
 
 
+@pytest.mark.full
 def test_the_pr_auc_in_sql_is_that_of_scikit_learn(cards: Example) -> None:
     from sklearn.metrics import average_precision_score
 
