@@ -66,7 +66,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     folder = tmp_path_factory.mktemp("broker")
     (secure_port,) = free_ports(1)
     extra, secure_connection = secure_listener(folder, secure_port)
-    with local_broker(folder, extra=extra) as running:
+    # Long, for a machine that runs other tests beside these.
+    with local_broker(folder, extra=extra, ready_seconds=240) as running:
         yield Broker(running.bootstrap_servers, secure_connection)
 
 

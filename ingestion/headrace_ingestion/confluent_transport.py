@@ -71,10 +71,27 @@ class ConfluentTransport:
         try:
             if self._producer is None:
                 self._producer = Producer(self._options())
-            self._producer.list_topics(timeout=CONNECT_WAIT_MS / 1000)
+            self._await_broker(self._producer)
         except KafkaException as error:
             raise self._why_no_connection(error) from error
         self._poller.start()
+
+    def _await_broker(self, producer: Producer) -> None:
+        """Wait for an answer in longer and longer steps: a refusal is told between them, and ends the wait."""
+        from confluent_kafka import KafkaException
+
+        end = time.monotonic() + CONNECT_WAIT_MS / 1000
+        step_seconds = 0.25
+        while True:
+            left_seconds = end - time.monotonic()
+            try:
+                producer.list_topics(timeout=max(min(step_seconds, left_seconds), 0.001))
+                return
+            except KafkaException:
+                producer.poll(0)
+                if self._refusal is not None or left_seconds <= step_seconds:
+                    raise
+            step_seconds *= 2
 
     def _options(self) -> dict[str, Any]:
         return {

@@ -195,6 +195,9 @@ class _Failures(logging.Handler):
             refused = isinstance(self.last, SaslAuthenticationFailedError)
             if isinstance(value, BaseException) and not refused and not isinstance(value, KafkaTimeoutError):
                 self.last = value
+                if isinstance(value, SaslAuthenticationFailedError) and record.levelno == logging.WARNING:
+                    # Told where the client would try again until its time is over, which changes nothing: end that.
+                    raise value
 
 
 class _Answer:
