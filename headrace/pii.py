@@ -115,23 +115,32 @@ def hashed(project: Project, event: str, field: str, value: str) -> str:
     return _secret(project, paths).hash(value)
 
 
+class KeysOfRecords:
+    """Keys as they stand in records, topics and tables; the secret is read once, with the first key that needs it."""
+
+    def __init__(self, project: Project) -> None:
+        """Read nothing yet."""
+        self._project = project
+        self._secret: PiiSecret | None = None
+
+    def of(self, contract: Contract, field: str, value: str) -> str:
+        """Return what stands for a value of a field: its hash, where the field is hashed.
+
+        A text of the form of a hash, 32 hexadecimal digits, is taken for one.
+
+        Raises:
+            SettingsError: The field is hashed, and there is no secret.
+        """
+        if contract.fields[field].pii != "hash" or is_hash(value):
+            return value
+        if self._secret is None:
+            self._secret = _secret(self._project, [f"{contract.name}.{field}"])
+        return self._secret.hash(value)
+
+
 def stored_key(project: Project, contract: Contract, field: str, value: str) -> str:
-    """Return a value as it stands in records, topics and tables: hashed, where the field is.
-
-    A text of the form of a hash, 32 hexadecimal digits, is taken for one.
-
-    Args:
-        project: The project.
-        contract: The event.
-        field: One of its fields.
-        value: The clear value, or its hash.
-
-    Raises:
-        SettingsError: The field is hashed, and there is no secret.
-    """
-    if contract.fields[field].pii != "hash" or is_hash(value):
-        return value
-    return _secret(project, [f"{contract.name}.{field}"]).hash(value)
+    """Return what `KeysOfRecords` does, for a single value."""
+    return KeysOfRecords(project).of(contract, field, value)
 
 
 def _make(file: Path, text: str) -> None:

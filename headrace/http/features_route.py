@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from headrace.http.app import Served, answer
 from headrace.http.errors import NotFoundError
 from headrace.online import open_online_store
-from headrace.pii import stored_key
+from headrace.pii import KeysOfRecords
 from headrace.project import Project
 
 
@@ -43,7 +43,7 @@ class OpenedStore:
 
 def add_features_route(app: FastAPI, served: Served) -> None:
     """Add the route."""
-    opened = OpenedStore(served.project)
+    opened, keys = OpenedStore(served.project), KeysOfRecords(served.project)
     served.at_end.append(opened.close)
 
     @app.get("/features/{view}/{key:path}", summary="Read the newest features of a key")
@@ -53,7 +53,7 @@ def add_features_route(app: FastAPI, served: Served) -> None:
         declared = served.project.features.view(view)
 
         def look() -> OnlineValues | None:
-            stored = stored_key(served.project, declared.contract, declared.key, key)
+            stored = keys.of(declared.contract, declared.key, key)
             return get_online(opened.get(), declared, stored, datetime.now(UTC), allow_expired=allow_expired)
 
         found = await run_in_threadpool(look)
