@@ -1,9 +1,6 @@
 package headrace;
 
-import java.io.IOException;
 import java.io.Serializable;
-import java.util.HashMap;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.table.data.RowData;
 
 /**
@@ -25,21 +22,14 @@ final class Seen implements Serializable {
     final long afterMs;
 
     final String counted;
-    private final HashMap<Integer, Long> offsets = new HashMap<>();
+    private final Offsets offsets;
 
     /** @param counted Partition → offset before which events up to {@code afterMs} were counted, as a JSON object. */
     Seen(int progress, long afterMs, String counted) {
         this.progress = progress;
         this.afterMs = afterMs;
         this.counted = counted;
-        try {
-            new ObjectMapper()
-                    .readTree(counted)
-                    .properties()
-                    .forEach(one -> offsets.put(Integer.parseInt(one.getKey()), one.getValue().longValue()));
-        } catch (IOException e) {
-            throw new IllegalArgumentException("the offsets are not JSON: " + counted, e);
-        }
+        this.offsets = Offsets.parse(counted);
     }
 
     /** Returns what a job that goes on from state began with; the text is that of {@link #text}. */
@@ -55,9 +45,7 @@ final class Seen implements Serializable {
 
     /** Whether the row is of a record before the seam, dead letters included. */
     boolean isBefore(RowData row) {
-        if (offsets.isEmpty()) return false;
-        Long seam = offsets.get(row.getInt(PARTITION));
-        return seam != null && row.getLong(OFFSET) < seam;
+        return !offsets.isEmpty() && offsets.isBefore(row.getInt(PARTITION), row.getLong(OFFSET));
     }
 
     /** How far time has come with an event. */

@@ -2,8 +2,6 @@ package headrace;
 
 import java.io.IOException;
 import java.time.Duration;
-import java.util.HashMap;
-import java.util.Map;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.connector.kafka.source.KafkaSource;
 import org.apache.flink.connector.kafka.source.KafkaSourceBuilder;
@@ -51,26 +49,17 @@ public final class SourceStep {
             throws IOException {
         KafkaSourceBuilder<RowData> source = KafkaSource.<RowData>builder()
                 .setTopics(topic)
-                .setStartingOffsets(new Beginning(offsets(offsets)))
+                .setStartingOffsets(Offsets.parse(offsets))
                 .setDeserializer(new EventDeserializer(contract));
         JsonNode properties = new ObjectMapper().readTree(client);
         properties.fieldNames().forEachRemaining(name -> source.setProperty(name, properties.get(name).asText()));
-        Map<Integer, Long> last = offsets(ends);
-        if (bounded) source.setBounded(last.isEmpty() ? OffsetsInitializer.latest() : new Ending(last));
+        Offsets last = Offsets.parse(ends);
+        if (bounded) source.setBounded(last.isEmpty() ? OffsetsInitializer.latest() : last);
         StreamExecutionEnvironment environment = ((AbstractStreamTableEnvironmentImpl) tables).execEnv();
         DataStream<RowData> rows =
                 environment.fromSource(source.build(), watermarks(idleMs, EventSpec.parse(contract)), "events " + topic).uid(uid);
         if (idleMs == 0) tables.createTemporaryView(to, rows);
         else tables.createTemporaryView(to, rows, WITH_WATERMARKS);
-    }
-
-    private static Map<Integer, Long> offsets(String json) throws IOException {
-        Map<Integer, Long> found = new HashMap<>();
-        new ObjectMapper()
-                .readTree(json)
-                .properties()
-                .forEach(one -> found.put(Integer.parseInt(one.getKey()), one.getValue().longValue()));
-        return found;
     }
 
     private static WatermarkStrategy<RowData> watermarks(long idleMs, EventSpec spec) {
