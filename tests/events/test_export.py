@@ -1,6 +1,5 @@
 """A contract in the languages of others, against the vectors that hold every parser."""
 
-import base64
 import datetime as dt
 import io
 import json
@@ -20,12 +19,12 @@ from headrace_ingestion.codec import compile_encoder, compile_parser
 from headrace_ingestion.contract import Contract, Field
 from headrace_ingestion.records import StoredRecord
 from mypy import api as mypy
+from parse_vectors import VECTORS, bytes_of
 
 from headrace.cli.root import root
 from headrace.events.export import avro_schema, json_schema, python_module
 from headrace.project import Project
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "parse.json").read_text(encoding="utf-8"))
 CONTRACTS = {json.dumps(case["contract"]): Contract.model_validate(case["contract"]) for case in VECTORS}
 # What a schema of the value says nothing about, and what its language has no words for: days that no month has, bounds
 # of decimals, whole numbers with a fraction, numbers beyond a double, and a line feed at the end of a text.
@@ -39,9 +38,8 @@ AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 def value_of(case: dict[str, Any]) -> Any:
     """Return the JSON value of a vector, None when it is none."""
-    raw = base64.b64decode(case["value_base64"]) if "value_base64" in case else (case["value"] or "").encode()
     try:
-        return json.loads(raw)
+        return json.loads(bytes_of(case, "value") or b"")
     except ValueError:
         return None
 

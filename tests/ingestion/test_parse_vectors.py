@@ -1,36 +1,13 @@
 """The parser against `tests/vectors/parse.json`, which the job's own parser is held to as well."""
 
-import base64
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from headrace_ingestion import Contract, Parsed, Refused, StoredRecord, compile_parser
+from headrace_ingestion import Contract, Parsed, Refused, compile_parser
 from headrace_ingestion.codec import parser_spec
 from headrace_ingestion.errors import REASONS
-
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "parse.json").read_text(encoding="utf-8"))
-
-
-def bytes_of(case: dict[str, Any], name: str) -> bytes | None:
-    if f"{name}_base64" in case:
-        return base64.b64decode(case[f"{name}_base64"])
-    value = case[name]
-    return None if value is None else str(value).encode()
-
-
-def record_of(case: dict[str, Any]) -> StoredRecord:
-    return StoredRecord(
-        f"events.{case['contract']['name']}",
-        case["partition"],
-        case["offset"],
-        case["record_timestamp_ms"],
-        bytes_of(case, "key"),
-        bytes_of(case, "value"),
-        [(name, None if value is None else value.encode()) for name, value in case["headers"]],
-    )
+from parse_vectors import VECTORS, record_of
 
 
 @pytest.mark.parametrize("case", VECTORS, ids=[case["name"] for case in VECTORS])

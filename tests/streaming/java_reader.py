@@ -1,7 +1,7 @@
-"""The Java reader of events, asked from Python about many records of one contract at a time."""
+"""The Java reader of events, asked from Python about many records at a time."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -21,22 +21,24 @@ class Answer(NamedTuple):
     text: str
 
 
-def read_in_java(contract: Contract, records: Sequence[StoredRecord], folder: Path) -> tuple[list[Answer], float]:
-    """Return what the Java reader says of each record, and how many seconds it read."""
+def read_in_java(records: Iterable[tuple[Contract, StoredRecord]], folder: Path) -> tuple[list[Answer], float]:
+    """Return what the Java reader says of each record by its contract, and how many seconds it read."""
     given = folder / "records"
+    last: Contract | None = None
     with given.open("wb") as out:
-        _put(out, json.dumps(parser_spec(contract)).encode())
-        for record in records:
+        for contract, record in records:
+            _put(out, None if contract is last else json.dumps(parser_spec(contract)).encode())
+            last = contract
             headers = dict(record.headers)
             for part in (record.value, record.key, headers.get("event_id"), headers.get("contract")):
                 _put(out, part)
             out.write(record.timestamp.to_bytes(8, "big", signed=True))
-    *lines, last = run_java("ReadMany", str(given)).splitlines()
+    *lines, seconds = run_java("ReadMany", str(given)).splitlines()
     answers = []
     for line in lines:
         reason, text = json.loads(line)
         answers.append(Answer(reason, text if reason else json.dumps(text, sort_keys=True)))
-    return answers, float(last)
+    return answers, float(seconds)
 
 
 def _put(out: BinaryIO, part: bytes | None) -> None:

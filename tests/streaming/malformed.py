@@ -203,7 +203,7 @@ def main(count: int) -> int:
             began = time.perf_counter()
             of_python = answers_of_python(records)
             seconds["python"] += time.perf_counter() - began
-            of_java, java_seconds = read_in_java(CONTRACT, records, Path(folder))
+            of_java, java_seconds = read_in_java(((CONTRACT, one) for one in records), Path(folder))
             seconds["java"] += java_seconds
             reasons.update(one.reason or "accepted" for one in of_python)
             for record, one, other in zip(records, of_python, of_java, strict=True):

@@ -16,24 +16,33 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Arra
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 import org.apache.flink.table.data.StringData;
 
-/** Runs the reader of events over a file of records; prints a line of JSON each, [reason, detail] or [null, fields], then its seconds. */
+/**
+ * Runs the reader of events over a file of records; prints a line of JSON each, [reason, detail] or [null, fields], then its seconds.
+ *
+ * <p>A record is its contract's specification, or none where it is that of the record before, value, key, event id, contract header
+ * and timestamp.
+ */
 public final class ReadMany {
     public static void main(String[] arguments) throws Exception {
         ObjectMapper mapper = new ObjectMapper();
         long nanos = 0;
         try (DataInputStream in = new DataInputStream(new BufferedInputStream(Files.newInputStream(Path.of(arguments[0])), 1 << 20));
                 PrintStream out = new PrintStream(new java.io.FileOutputStream(java.io.FileDescriptor.out), false, "UTF-8")) {
-            EventSpec spec = EventSpec.parse(new String(part(in), StandardCharsets.UTF_8));
-            EventReader reader = new EventReader(spec);
+            EventSpec spec = null;
+            EventReader reader = null;
             StringBuilder lines = new StringBuilder();
             while (true) {
-                byte[] value;
+                byte[] contractSpec;
                 try {
-                    value = part(in);
+                    contractSpec = part(in);
                 } catch (EOFException e) {
                     break;
                 }
-                byte[] key = part(in), id = part(in), contract = part(in);
+                if (contractSpec != null) {
+                    spec = EventSpec.parse(new String(contractSpec, StandardCharsets.UTF_8));
+                    reader = new EventReader(spec);
+                }
+                byte[] value = part(in), key = part(in), id = part(in), contract = part(in);
                 long timestampMs = in.readLong();
                 long began = System.nanoTime();
                 boolean accepted = reader.read(value, key, id, timestampMs, spec.isForeign(contract));
