@@ -1,71 +1,28 @@
 """`headrace lake` as it is typed: upkeep, history and time travel, with exact messages."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
-from headrace_lake.commit import commit
-from headrace_lake.decode import compile_decoder
-from headrace_lake.offsets import OffsetRange
-from headrace_lake.tables import events_table
+from click.testing import Result
 from headrace_lake.upkeep.vacuum import LEAST_AGE
-from lake_records import CALL, call_record
+from lake_project import Run, add_calls, answer, failure, make_project
 
-from headrace.cli.root import root
 from headrace.settings.upkeep import LEAST_VACUUM_AGE
-
-EVENT = """\
-name: call
-version: 1
-key: subscriber_id
-time: started_at
-fields:
-  subscriber_id: {type: string}
-  started_at:    {type: timestamp}
-  duration_s:    {type: double, minimum: 0}
-  device:        {type: string, required: false}
-"""
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Runs `headrace lake` on a project whose lake holds 50 calls of 2025-01-01 in five files."""
-    (tmp_path / "events").mkdir()
-    (tmp_path / "events" / "call.yaml").write_text(EVENT)
-    (tmp_path / "headrace.yaml").write_text("name: trial\nupkeep: {retain: {events: {delete_after: 100d}}}\n")
-    spec = events_table(CALL)
-    decode = compile_decoder(spec)
-    for first in range(0, 50, 10):
-        rows = decode([call_record(number) for number in range(first, first + 10)]).rows
-        commit(tmp_path / ".headrace" / "lake", spec, rows, {"app": OffsetRange(first or None, first + 10)})
-
-    def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(root, ["lake", *arguments, "--project", str(tmp_path)])
-
-    return invoke
-
-
-def answer(result: Result) -> Any:
-    """The JSON that a command answered with."""
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+    run = make_project(tmp_path, "upkeep: {retain: {events: {delete_after: 100d}}}\n", calls=10)
+    for first in range(10, 50, 10):
+        add_calls(tmp_path, first, first + 10)
+    return run
 
 
 def lines(result: Result) -> list[list[str]]:
     """The words of each line."""
     assert result.exit_code == 0, result.output
     return [line.split() for line in result.stdout.splitlines()]
-
-
-def failure(result: Result) -> str:
-    """The text of the error of a command, with its kind."""
-    assert result.exit_code != 0
-    return result.stderr.rstrip()
 
 
 def test_compact_answers_with_files_and_bytes_before_and_after_and_history_and_tables_show_it(run: Run) -> None:

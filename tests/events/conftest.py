@@ -4,23 +4,11 @@ from pathlib import Path
 
 import pytest
 from headrace_ingestion.testing import FakeBroker
+from served_project import CONTRACT
 
 import headrace
 from headrace.events import Events
 from headrace.project import Project
-
-CONTRACT = """\
-name: reading
-version: 1
-key: series
-time: at
-fields:
-  series: {type: string, max_length: 64}
-  at:     {type: timestamp}
-  value:  {type: double, minimum: 0}
-  count:  {type: int, required: false}
-  good:   {type: bool, required: false}
-"""
 
 
 @pytest.fixture

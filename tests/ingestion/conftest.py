@@ -94,6 +94,14 @@ def read_all() -> Callable[[KafkaConnection, str], list[StoredRecord]]:
 
 
 @pytest.fixture
+def fake() -> FakeBroker:
+    """A broker in memory with the topic of a phone call."""
+    broker = FakeBroker()
+    broker.create_topic("events.call")
+    return broker
+
+
+@pytest.fixture
 def call_contract() -> Contract:
     """The contract of a phone call."""
     return make_contract()

@@ -20,13 +20,6 @@ NOW = datetime.now(timezone.utc)
 CALL = {"subscriber_id": "s1", "started_at": NOW, "duration_s": 12.5, "country": "NO"}
 
 
-@pytest.fixture
-def fake() -> FakeBroker:
-    broker = FakeBroker()
-    broker.create_topic("events.call")
-    return broker
-
-
 def test_events_are_awaited_one_by_one_or_together(broker: Any, call_contract: Contract) -> None:
     prefix = f"{broker.fresh_topic('async')}."
     broker.create_topic(f"{prefix}events.call")

@@ -12,13 +12,6 @@ NOW = datetime(2026, 3, 1, 12, 30, tzinfo=timezone.utc)
 CALL = {"subscriber_id": "s1", "started_at": NOW, "duration_s": 12.5, "country": "NO"}
 
 
-@pytest.fixture
-def fake() -> FakeBroker:
-    broker = FakeBroker()
-    broker.create_topic("events.call")
-    return broker
-
-
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not condition():

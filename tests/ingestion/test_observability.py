@@ -13,13 +13,6 @@ NOW = datetime.now(timezone.utc)
 CALL = {"subscriber_id": "s1", "started_at": NOW, "duration_s": 12.5, "country": "NO"}
 
 
-@pytest.fixture
-def fake() -> FakeBroker:
-    broker = FakeBroker()
-    broker.create_topic("events.call")
-    return broker
-
-
 def test_the_hook_gets_the_counters_at_regular_times_and_at_the_end(
     fake: FakeBroker, call_contract: Contract, caplog: pytest.LogCaptureFixture
 ) -> None:

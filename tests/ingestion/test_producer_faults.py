@@ -34,13 +34,6 @@ def call(**changes: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def fake() -> FakeBroker:
-    broker = FakeBroker()
-    broker.create_topic("events.call")
-    return broker
-
-
-@pytest.fixture
 def clock() -> FakeClock:
     return FakeClock(NOW)
 

@@ -31,13 +31,6 @@ CALL = {"subscriber_id": "s1", "started_at": NOW, "duration_s": 12.5, "country":
 LARGE = 1 << 30
 
 
-@pytest.fixture
-def fake() -> FakeBroker:
-    broker = FakeBroker()
-    broker.create_topic("events.call")
-    return broker
-
-
 def producer_of(fake: FakeBroker, contract: Contract, folder: Path, **options: Any) -> Producer:
     chosen = {"queue_max_events": 10, "spill_after_seconds": 0.001} | options
     return Producer(contract, transport=fake.transport(), spill_folder=folder, **chosen)
