@@ -46,3 +46,17 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewSto
 def store(new_store: NewStore) -> GuardedStore:
     """One empty store; once for every kind of store."""
     return new_store()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[GuardedSqlite]:
+    """An empty store in a file."""
+    store = GuardedSqlite(tmp_path / "one.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """Folder of a lake that nobody wrote yet."""
+    return tmp_path / "lake"
