@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from expression_cases import NAMES
+from flink_cluster import SHORT_LIVED
 from headrace_streaming.job import table_environment
 
 from headrace.stack.java import java_home
@@ -19,8 +20,7 @@ _TYPES = {"DOUBLE": "DOUBLE", "BIGINT": "BIGINT", "VARCHAR": "STRING", "BOOLEAN"
 def main(file: Path) -> None:
     os.environ["JAVA_HOME"] = str(java_home())
     os.environ["FLINK_LOG_DIR"] = str(file.parent)
-    # It starts, compiles and ends.
-    os.environ["JVM_ARGS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    os.environ["JVM_ARGS"] = " ".join(SHORT_LIVED)
     expressions, rows = pickle.loads(file.read_bytes())
     environment = table_environment({"parallelism.default": "1"})
     from pyflink.table import DataTypes

@@ -17,6 +17,8 @@ from headrace.stack.java import java_command
 from headrace.stack.ports import LOOPBACK, free_ports
 
 READY_SECONDS = 60
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Options of a Java process that starts, runs a small job and ends: most of its time would go to compiling well."""
 # What scripts of Flink compute for a task manager; started without them, it wants to be told.
 _TASK_MEMORY = {
     "taskmanager.cpu.cores": "2",
@@ -52,7 +54,7 @@ def standalone_cluster(folder: Path) -> Iterator[str]:
     (folder / "config.yaml").write_text(yaml.safe_dump(addresses | _TASK_MEMORY))
     shipped = yaml.safe_load((pyflink_jars()[0].parents[1] / "conf" / "config.yaml").read_text())
     opened = shipped["env"]["java"]["opts"]["all"].split()
-    java = [str(java_command()), "-Xmx512m", *(o for o in opened if "jdk.compiler" not in o)]
+    java = [str(java_command()), "-Xmx512m", *SHORT_LIVED, *(o for o in opened if "jdk.compiler" not in o)]
     java += ["-cp", ":".join(map(str, pyflink_jars()))]
     with ExitStack() as stack:
         for name in ("entrypoint.StandaloneSessionClusterEntrypoint", "taskexecutor.TaskManagerRunner"):

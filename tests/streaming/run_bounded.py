@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from flink_cluster import SHORT_LIVED
 from headrace_features.resolve import load_view
 from headrace_ingestion.contract import Contract
 from headrace_streaming.checkpoints import StateFolder
@@ -22,8 +23,8 @@ from headrace.stack.java import java_home
 def main(folder: Path, bootstrap_servers: str, cluster: str, contract_file: Path, view_files: list[Path]) -> None:
     os.environ["JAVA_HOME"] = str(java_home())
     os.environ["FLINK_LOG_DIR"] = str(folder)
-    # The kernel holds one key in memory: every change of key goes through state.
-    os.environ["JVM_ARGS"] = "-Dheadrace.kernel.share-of-heap=0"
+    # The kernel holds one key in memory: every change of key goes through state. And what ends soon is compiled simply.
+    os.environ["JVM_ARGS"] = f"-Dheadrace.kernel.share-of-heap=0 {' '.join(SHORT_LIVED)}"
     contract = Contract.load(contract_file)
     views = [load_view(file, {contract.name: contract}) for file in view_files]
     # As that of labels that come before they may be known; views by arrival of such events are refused.
