@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import headrace
 from headrace.project import Project
 
+FULL_VARIABLE = "HEADRACE_TEST_FULL"
+"""With it the examples run over more of the labelled data."""
 WAIT_SECONDS = 400.0
 
 
