@@ -1,7 +1,6 @@
 """Looking up one entity: age, expiry, other declarations, unknown keys; records that are no rows."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,6 @@ from store_cases import CELL, TICK, load_project, record, row
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SUM = "duration_s_sum_1h"
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[GuardedSqlite]:
-    store = GuardedSqlite(tmp_path / "online.db")
-    yield store
-    store.close()
 
 
 def put(store: GuardedSqlite, view: View, age: timedelta, *, key: str = "a", declaration: str | None = None) -> None:

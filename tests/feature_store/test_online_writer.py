@@ -88,13 +88,6 @@ def stored_offsets(store: GuardedSqlite, keys: Iterable[str]) -> dict[str, int]:
     return {found.key: found.order.source_offset for found in store.read("subscriber", wanted) if found}
 
 
-@pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[GuardedSqlite]:
-    store = GuardedSqlite(tmp_path / "online.db")
-    yield store
-    store.close()
-
-
 def test_the_newest_row_of_each_key_is_stored(topic: Topic, subscriber: View, sqlite: GuardedSqlite) -> None:
     records = [record(subscriber, f"s{n % 50}", n) for n in range(2_000)]
     topic.send(random.Random(1).sample(records, len(records)))
