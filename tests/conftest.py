@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 KAFKA_IMAGE = "apache/kafka:4.1.1"
 VALKEY_IMAGE = "valkey/valkey:8"
 LONGEST = ("e2e", "examples", "streaming")
+# A Java process of a test starts, does a little and ends: most of its time would go to compiling well.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
