@@ -17,7 +17,7 @@ final class EventLane implements Lane {
         this.spec = spec;
         log = new Log(spec.columns);
         windows = new Window[spec.windows.length];
-        for (int w = 0; w < windows.length; w++) windows[w] = new Window(spec.windows[w], spec.columns);
+        for (int w = 0; w < windows.length; w++) windows[w] = new Window(spec.windows[w]);
         ago = new long[spec.agoMs.length];
     }
 

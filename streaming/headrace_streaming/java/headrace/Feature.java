@@ -152,16 +152,15 @@ final class Feature {
     }
 
     private Object statistic(Window over, Current current) {
-        Aggregate aggregate = over.aggregate(part);
         switch (operation) {
             case SKEW:
-                return aggregate.skewness();
+                return over.whole(part).skewness();
             case SLOPE:
-                return aggregate.slope();
+                return over.whole(part).slope();
             case EWMA:
-                return aggregate.decayedMean(over.from, over.middle, current.clockMs);
+                return over.decayedMean(part, current.clockMs);
             default:
-                return total(aggregate);
+                return total(over.whole(part));
         }
     }
 

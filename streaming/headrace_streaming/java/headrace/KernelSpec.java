@@ -75,7 +75,7 @@ final class KernelSpec {
         }
         JsonNode nodes = node.get("windows");
         WindowSpec[] windows = new WindowSpec[nodes.size()];
-        for (int w = 0; w < windows.length; w++) windows[w] = window(nodes.get(w));
+        for (int w = 0; w < windows.length; w++) windows[w] = window(nodes.get(w), kinds);
         JsonNode ago = node.get("ago_ms");
         long[] agoMs = new long[ago.size()];
         for (int a = 0; a < agoMs.length; a++) agoMs[a] = ago.get(a).asLong();
@@ -89,7 +89,7 @@ final class KernelSpec {
                 node.path("resolution_ms").asLong());
     }
 
-    private static WindowSpec window(JsonNode node) {
+    private static WindowSpec window(JsonNode node, Kind[] columns) {
         JsonNode nodes = node.get("parts");
         WindowSpec.PartSpec[] parts = new WindowSpec.PartSpec[nodes.size()];
         for (int p = 0; p < parts.length; p++) {
@@ -97,6 +97,7 @@ final class KernelSpec {
             parts[p] = new WindowSpec.PartSpec(
                     part.get("kind").asText(),
                     part.get("column").asInt(),
+                    columns[part.get("column").asInt()],
                     part.path("keeps").asInt(),
                     part.path("by").asInt(-1),
                     part.path("half_life_ms").asLong());

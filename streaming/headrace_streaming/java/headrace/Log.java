@@ -5,7 +5,7 @@ import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
 
 /**
- * Rows in order of a clock, appended at the end and let go of at the beginning: a ring of columns in memory, pieces of 64 rows
+ * Rows in order of a clock, appended at the end and let go of at the beginning: a ring of rows in memory, pieces of 64 rows
  * in state.
  *
  * <p>A row is its clock, a bit mask of nulls, and 64 bits a column (the bits of a double, or a whole number) or text. Positions
@@ -19,12 +19,19 @@ final class Log {
     final Kind[] kinds;
     long first;
     long next;
-    private long[] clocks = new long[8];
+    /** Rows that there is room for, a power of two. */
+    private int capacity = 8;
+    /** Words of a row in {@link #words}: its clock, then its numbers. One row is one place in memory. */
+    private final int width;
+
+    private long[] words;
+    /** Where the number of a column stands in a row. */
+    private final int[] places;
     /** Null as long as no value ever was. */
     private long[] nulls;
 
-    private final long[][] numbers;
-    private final String[][] texts;
+    /** Of columns of text; null where there is none. */
+    private String[][] texts;
     /** Bytes of memory of all texts, about. */
     private long letters;
 
@@ -35,16 +42,26 @@ final class Log {
 
     Log(Kind... kinds) {
         this.kinds = kinds;
-        numbers = new long[kinds.length][];
-        texts = new String[kinds.length][];
+        places = new int[kinds.length];
+        int next = 1;
         for (int c = 0; c < kinds.length; c++) {
-            if (kinds[c] == Kind.TEXT) texts[c] = new String[8];
-            else numbers[c] = new long[8];
+            if (kinds[c] != Kind.TEXT) {
+                places[c] = next++;
+                continue;
+            }
+            if (texts == null) texts = new String[kinds.length][];
+            texts[c] = new String[capacity];
         }
+        width = next;
+        words = new long[capacity * width];
     }
 
     private int at(long position) {
-        return (int) position & clocks.length - 1;
+        return (int) position & capacity - 1;
+    }
+
+    private int row(long position) {
+        return at(position) * width;
     }
 
     int size() {
@@ -56,7 +73,7 @@ final class Log {
     }
 
     long number(long position, int column) {
-        return numbers[column][at(position)];
+        return words[row(position) + places[column]];
     }
 
     String text(long position, int column) {
@@ -64,21 +81,21 @@ final class Log {
     }
 
     long clock(long position) {
-        return clocks[at(position)];
+        return words[row(position)];
     }
 
     /** Appends a row and returns where its values are to be set; those whose bit is set in the mask are not. */
     int append(long clock, long nullMask) {
-        if (next - first == clocks.length) resize(clocks.length * 2);
+        if (next - first == capacity) resize(capacity * 2);
         int row = at(next++);
-        clocks[row] = clock;
-        if (nullMask != 0 && nulls == null) nulls = new long[clocks.length];
+        words[row * width] = clock;
+        if (nullMask != 0 && nulls == null) nulls = new long[capacity];
         if (nulls != null) nulls[row] = nullMask;
         return row;
     }
 
     void set(int row, int column, long value) {
-        numbers[column][row] = value;
+        words[row * width + places[column]] = value;
     }
 
     void set(int row, int column, String text) {
@@ -93,6 +110,12 @@ final class Log {
     /** Lets go of the rows before a position. */
     void release(long keep) {
         if (keep <= first) return;
+        if (texts != null) forget(keep);
+        first = keep;
+        if (capacity > 64 && size() < capacity / 8) resize(capacity / 4);
+    }
+
+    private void forget(long keep) {
         for (String[] column : texts) {
             if (column == null) continue;
             for (long p = first; p < keep; p++) {
@@ -100,35 +123,30 @@ final class Log {
                 column[at(p)] = null;
             }
         }
-        first = keep;
-        if (clocks.length > 64 && size() < clocks.length / 8) resize(clocks.length / 4);
     }
 
-    private void resize(int capacity) {
-        long[] old = clocks;
-        clocks = moved(old, capacity);
-        if (nulls != null) nulls = moved(nulls, capacity);
-        for (int c = 0; c < kinds.length; c++) {
-            if (numbers[c] != null) {
-                numbers[c] = moved(numbers[c], capacity);
-            } else {
-                String[] to = new String[capacity];
-                for (long p = first; p < next; p++) to[(int) p & capacity - 1] = texts[c][(int) p & old.length - 1];
-                texts[c] = to;
-            }
+    private void resize(int room) {
+        int old = capacity;
+        long[] from = words;
+        long[] masks = nulls;
+        String[][] columns = texts;
+        capacity = room;
+        words = new long[room * width];
+        if (masks != null) nulls = new long[room];
+        if (columns != null) texts = new String[kinds.length][];
+        for (int c = 0; c < kinds.length; c++) if (kinds[c] == Kind.TEXT) texts[c] = new String[room];
+        for (long p = first; p < next; p++) {
+            int was = (int) p & old - 1;
+            System.arraycopy(from, was * width, words, row(p), width);
+            if (masks != null) nulls[at(p)] = masks[was];
+            for (int c = 0; c < kinds.length; c++) if (kinds[c] == Kind.TEXT) texts[c][at(p)] = columns[c][was];
         }
-    }
-
-    private long[] moved(long[] from, int capacity) {
-        long[] to = new long[capacity];
-        for (long p = first; p < next; p++) to[(int) p & capacity - 1] = from[(int) p & from.length - 1];
-        return to;
     }
 
     /** Bytes of memory, about. */
     long bytes() {
-        long words = clocks.length * (1L + kinds.length) + (nulls == null ? 0 : nulls.length);
-        return 64 + words * 8 + letters;
+        long texts = (long) capacity * (kinds.length + 1 - width) * 4;
+        return 96 + (words.length + (nulls == null ? 0 : nulls.length)) * 8L + texts + letters;
     }
 
     /** Writes what state does not have yet: full pieces by themselves, the head's part to {@code head}. */
@@ -158,9 +176,9 @@ final class Log {
         long end = Words.read(head);
         storedFrom = first >>> PIECE_BITS;
         storedTo = end >>> PIECE_BITS;
-        int capacity = 8;
-        while (capacity < end - first) capacity *= 2;
-        resize(capacity);
+        int room = 8;
+        while (room < end - first) room *= 2;
+        resize(room);
         for (long piece = storedFrom; piece < storedTo; piece++) read(pieces.get(log, piece));
         read(head);
         if (next != end) throw new IOException("a log of " + (end - first) + " rows holds " + (next - first));
@@ -172,8 +190,8 @@ final class Log {
         long mask = 0;
         long before = 0;
         for (long p = from; p < to; p++) {
-            Words.write(clocks[at(p)] - before, out);
-            before = clocks[at(p)];
+            Words.write(clock(p) - before, out);
+            before = clock(p);
             if (nulls != null) mask |= nulls[at(p)];
         }
         out.writeBoolean(mask != 0);
@@ -182,8 +200,8 @@ final class Log {
             for (long p = from; p < to; p++) {
                 if (mask != 0 && isNull(p, c)) continue;
                 if (kinds[c] == Kind.TEXT) Texts.write(texts[c][at(p)], out);
-                else if (kinds[c] == Kind.LONG) Words.write(numbers[c][at(p)], out);
-                else out.writeLong(numbers[c][at(p)]);
+                else if (kinds[c] == Kind.LONG) Words.write(number(p, c), out);
+                else out.writeLong(number(p, c));
             }
         }
     }
@@ -196,12 +214,12 @@ final class Log {
         long clock = 0;
         for (int k = 0; k < count; k++) {
             clock += Words.read(in);
-            if (k >= gone) clocks[at(from + k)] = clock;
+            if (k >= gone) words[row(from + k)] = clock;
         }
         long[] masks = new long[count];
         if (in.readBoolean()) {
             for (int k = 0; k < count; k++) masks[k] = Words.read(in);
-            if (nulls == null) nulls = new long[clocks.length];
+            if (nulls == null) nulls = new long[capacity];
         }
         if (nulls != null) for (int k = gone; k < count; k++) nulls[at(from + k)] = masks[k];
         for (int c = 0; c < kinds.length; c++) {

@@ -30,6 +30,8 @@ final class SeenIds {
     private int[] index;
 
     private int used;
+    /** Clock of the oldest id, so that most events need not look at it; anything below where it is not known. */
+    private long oldest = Long.MIN_VALUE;
 
     boolean contains(long idHigh, long idLow, long oldestClock) {
         if (index == null) {
@@ -48,15 +50,20 @@ final class SeenIds {
     }
 
     void add(long idHigh, long idLow, long clock, long oldestClock) {
-        // Clocks only grow, so the oldest ids stand first.
-        long keep = log.first;
-        while (keep < log.next && log.clock(keep) < oldestClock) keep++;
-        log.release(keep);
+        if (oldestClock > oldest) forget(oldestClock);
         int row = log.append(clock, 0);
         log.set(row, HIGH, idHigh);
         log.set(row, LOW, idLow);
         if (index == null ? log.size() > FEW : ++used > index.length / 2) rebuild();
         else if (index != null) insert(log.next - 1);
+    }
+
+    private void forget(long oldestClock) {
+        // Clocks only grow, so the oldest ids stand first.
+        long keep = log.first;
+        while (keep < log.next && log.clock(keep) < oldestClock) keep++;
+        log.release(keep);
+        oldest = keep < log.next ? log.clock(keep) : Long.MIN_VALUE;
     }
 
     private void rebuild() {

@@ -14,21 +14,23 @@ final class Window {
     /** Clock of the oldest row of the window, so that most events need not look at it; anything below where it is not known. */
     private long oldest = Long.MIN_VALUE;
 
-    Window(WindowSpec spec, Kind[] columns) {
+    Window(WindowSpec spec) {
         this.spec = spec;
         parts = new Part[spec.parts.length];
-        for (int i = 0; i < parts.length; i++) parts[i] = spec.parts[i].create(columns);
+        for (int i = 0; i < parts.length; i++) parts[i] = spec.parts[i].create();
     }
 
     Part part(int index) {
         return parts[index];
     }
 
-    /** An aggregate with the figures of the window as it is now. */
-    Aggregate aggregate(int index) {
-        Aggregate aggregate = (Aggregate) parts[index];
-        aggregate.merge(from, middle);
-        return aggregate;
+    /** The figures of an aggregate as the window is now. */
+    Whole whole(int index) {
+        return ((Aggregate) parts[index]).whole(from, middle);
+    }
+
+    Double decayedMean(int index, long clock) {
+        return ((Aggregate) parts[index]).decayedMean(from, middle, clock);
     }
 
     void advance(Log log, long clock) {

@@ -23,32 +23,32 @@ final class WindowSpec {
 
     /** A part: its kind, the lane's column it reads, and what its kind needs besides. */
     static final class PartSpec {
-        final String kind;
-        final int column;
-        final int keeps;
-        final int by;
-        final long halfLifeMs;
+        private final String kind;
+        private final int column;
+        private final Kind of;
+        private final int by;
+        private final AggregateSpec aggregate;
 
-        PartSpec(String kind, int column, int keeps, int by, long halfLifeMs) {
+        PartSpec(String kind, int column, Kind of, int keeps, int by, long halfLifeMs) {
             this.kind = kind;
             this.column = column;
-            this.keeps = keeps;
+            this.of = of;
             this.by = by;
-            this.halfLifeMs = halfLifeMs;
+            aggregate = kind.equals("aggregate") ? new AggregateSpec(keeps, column, of, halfLifeMs) : null;
         }
 
-        Part create(Kind[] columns) {
+        Part create() {
             switch (kind) {
                 case "aggregate":
-                    return new Aggregate(keeps, column, columns[column], halfLifeMs);
+                    return new Aggregate(aggregate);
                 case "values":
-                    return new Values(column, columns[column]);
+                    return new Values(column, of);
                 case "ordered":
-                    return new Ordered(column, columns[column]);
+                    return new Ordered(column, of);
                 case "ends":
                     return new Ends(column);
                 case "groups":
-                    return new Groups(column, columns[column], by);
+                    return new Groups(column, of, by);
                 default:
                     throw new IllegalArgumentException("no part of a window is called '" + kind + "'");
             }
