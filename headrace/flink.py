@@ -10,7 +10,7 @@ from headrace_streaming.plan import JobPlan
 
 from headrace.project import Project
 from headrace.stack.jars import fetch, pyflink_jars
-from headrace.stack.java import COMPILE_LATER, compile_java, java_home
+from headrace.stack.java import COMPILE_LATER, compile_java, huge_pages, java_home
 
 _LOG4J = """\
 status = error
@@ -44,11 +44,12 @@ def flink_environment(project: Project, name: str) -> dict[str, str]:
     configuration = project.folders.flink / f"{name}-log4j2.properties"
     configuration.parent.mkdir(parents=True, exist_ok=True)
     configuration.write_text(_LOG4J.format(file=logs / f"{name}-flink.log"))
+    memory = [f"-Xmx{project.settings.flink.memory_megabytes}m", "-XX:+UseParallelGC", *huge_pages()]
     return {
         "JAVA_HOME": str(java_home()),
         "LOG4J_PROPERTIES": str(configuration),
         "FLINK_LOG_DIR": str(logs),
-        "JVM_ARGS": " ".join([f"-Xmx{project.settings.flink.memory_megabytes}m", "-XX:+UseParallelGC", *COMPILE_LATER]),
+        "JVM_ARGS": " ".join([*memory, *COMPILE_LATER]),
     }
 
 

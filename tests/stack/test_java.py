@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace.stack.errors import JavaError
-from headrace.stack.java import compile_java, java_command, stack_jar
+from headrace.stack.java import COMPILE_LATER, compile_java, huge_pages, java_command, stack_jar
 
 SLEEPER = """\
 package trial;
@@ -59,3 +59,21 @@ def test_a_jvm_on_a_leash_ends_when_its_input_does(source: Path) -> None:
     process.stdin.close()
     assert process.wait(10) == 143
     process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("known", "options"),
+    [("always [madvise] never", ["-XX:+UseTransparentHugePages"]), ("always madvise [never]", []), (None, [])],
+)
+def test_the_heap_is_put_on_huge_pages_where_the_system_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: str | None, options: list[str]
+) -> None:
+    file = tmp_path / "enabled"
+    if known is not None:
+        file.write_text(known)
+    monkeypatch.setattr("headrace.stack.java._HUGE_PAGES", file)
+    assert huge_pages() == options
+
+
+def test_the_bundled_runtime_takes_the_options_of_this_machine() -> None:
+    subprocess.run([str(java_command()), *huge_pages(), *COMPILE_LATER, "-version"], check=True, capture_output=True)
