@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -163,23 +162,16 @@ def _backfill(
     _wait_for_the_lake(project, plan, say, wait_seconds)
     shutil.rmtree(state.seed, ignore_errors=True)
     report = BackfillReport(plan.group)
-    with tempfile.TemporaryDirectory(prefix="headrace-backfill-") as spill:
+    with project.lake.connect() as connection:
+        past = past_of(connection, plan.views, plan.topics.of_event(plan.views[0].contract))
+    report.offsets = past.offsets
+    if engine == "flink":
+        from headrace.shadow.fill import fill_by_flink
 
-        def open_lake() -> duckdb.DuckDBPyConnection:
-            connection = project.lake.connect()
-            connection.execute(f"SET temp_directory = {text(spill)}; SET TimeZone = 'UTC'")
-            return connection
-
-        with open_lake() as connection:
-            past = past_of(connection, plan.views, plan.topics.of_event(plan.views[0].contract))
-        report.offsets = past.offsets
-        if engine == "flink":
-            from headrace.shadow.fill import fill_by_flink
-
-            report.views = fill_by_flink(project, plan, past, state, partial(_store, project), open_lake, say=say)
-        else:
-            with open_lake() as connection:
-                report.views = _fill_by_duckdb(project, plan, past, state, connection, say)
+        report.views = fill_by_flink(project, plan, past, state, partial(_store, project), say=say)
+    else:
+        with project.lake.connect() as connection:
+            report.views = _fill_by_duckdb(project, plan, past, state, connection, say)
     for name, done in report.views.items():
         added = f"{done.rows} rows, {done.ledger_entries} ledger entries"
         say(f"{name}: {added}, {done.seeds} events to go on from")

@@ -7,7 +7,6 @@ for bit, a column without a value is null, and so is one that is no finite numbe
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +19,6 @@ from headrace_lake.tables import features_table
 
 from headrace_features.duckdb_events import rows_of
 from headrace_features.duckdb_newest import HEAD, newest_made_sql, newest_sql
-from headrace_features.duckdb_text import text
 from headrace_features.online.row import OnlineRow, Order
 from headrace_features.online.store import GuardedStore
 from headrace_features.reconcile_report import WRONG, Finding, Kind, ReconcileReport
@@ -100,9 +98,9 @@ def reconcile(
         OnlineStoreUnavailableError: The store does not answer; what was mended before is.
     """
     now = (clock or SystemClock()).monotonic_seconds
-    with tempfile.TemporaryDirectory(prefix="headrace-reconcile-") as spill, lake.connect() as connection:
+    with lake.connect() as connection:
         wait = _Wait(now, sleep, now() + patience_seconds)
-        connection.execute(f"SET temp_directory = {text(spill)}; SET memory_limit = '{Limits().memory_bytes}B'")
+        connection.execute(f"SET memory_limit = '{Limits().memory_bytes}B'")
         report = ReconcileReport(view.name, view.digest, mended=0 if mend else None)
         newest = _NewestRows(connection, view, batch_keys)
         comparison = _Comparison(store, view, report, most_differences, wait)

@@ -8,7 +8,6 @@ the newer repair whatever comes first.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,7 +29,7 @@ from headrace_features.duckdb_parity import (
     repairs_sql,
     streamed_sql,
 )
-from headrace_features.duckdb_text import quoted, text
+from headrace_features.duckdb_text import quoted
 from headrace_features.recompute import recompute
 from headrace_features.view import View
 
@@ -126,8 +125,7 @@ def repair(lake: Lake, view: View, topic: Topic | None, *, clock: Clock | None =
         )
     report = RepairReport(view.name, view.digest, pushed=topic is not None)
     now_ms = (clock or SystemClock()).now_ms
-    with tempfile.TemporaryDirectory(prefix="headrace-repair-") as spill, lake.connect() as connection:
-        connection.execute(f"SET temp_directory = {text(spill)}")
+    with lake.connect() as connection:
         stored = stored_columns(connection, rows_of(view))
         if not stored or not stored_columns(connection, events_of(view)):
             return report

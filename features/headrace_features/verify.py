@@ -8,7 +8,6 @@ deviations within rule 11 of the semantics; an expression within what follows fr
 
 from __future__ import annotations
 
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -53,8 +52,7 @@ def verify(
         most_differences: How many differences are listed.
         bucket_rows: Most events that are held at a time (approximately: a key is never divided).
     """
-    with tempfile.TemporaryDirectory(prefix="headrace-verify-") as spill, lake.connect() as connection:
-        connection.execute(f"SET temp_directory = {text(spill)}")
+    with lake.connect() as connection:
         return _Comparison(connection, view, most_differences).run(bucket_rows)
 
 

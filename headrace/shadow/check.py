@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from headrace_features.duckdb_events import rows_of
 from headrace_features.duckdb_ledgers import stored_columns
-from headrace_features.duckdb_text import text
 from headrace_features.history import past_before, seed_past
 from headrace_features.shadow import compare_shadow, reach_of_rows
 from headrace_features.shadow_report import ShadowReport
@@ -24,7 +22,6 @@ from headrace.shadow.span import Bound, Span, span_of
 from headrace.tables import view_table
 
 if TYPE_CHECKING:
-    import duckdb
     from headrace_features.view import View
 
     from headrace.project import Project
@@ -65,30 +62,29 @@ def run_shadow(
         NotRunningError: The stack of this project is down.
     """
     connection = project.connection()
-    with tempfile.TemporaryDirectory(prefix="headrace-shadow-") as spill:
-        span = _span(project, view, request)
-        report = ShadowReport(view.name, view.digest, begins=span.begins, ends=span.ends)
-        with own_namespace(project, view.name, [view], keep=request.keep) as namespace:
-            report.namespace = namespace.name
-            report.seeded = seed(project, namespace, span, spill, say)
-            say(f"replaying {span.offsets:,} events in {namespace.prefix}*")
-            report.seconds = replay(project, namespace, span.ends, say=say)
-            say(f"{span.offsets / report.seconds:,.0f} events/s; comparing")
-            partitions = namespace.partitions(project)
-            rows, late = view_table(view, namespace.prefix), late_events_table(namespace.prefix)
-            with _lake(project, spill) as lake:
-                compare_shadow(
-                    lake,
-                    report,
-                    view,
-                    rows_by_now(connection, rows, partitions[rows.topic]),
-                    rows_by_now(connection, late, partitions[late.topic]),
-                    tolerance=request.tolerance,
-                )
+    span = _span(project, view, request)
+    report = ShadowReport(view.name, view.digest, begins=span.begins, ends=span.ends)
+    with own_namespace(project, view.name, [view], keep=request.keep) as namespace:
+        report.namespace = namespace.name
+        report.seeded = seed(project, namespace, span, say)
+        say(f"replaying {span.offsets:,} events in {namespace.prefix}*")
+        report.seconds = replay(project, namespace, span.ends, say=say)
+        say(f"{span.offsets / report.seconds:,.0f} events/s; comparing")
+        partitions = namespace.partitions(project)
+        rows, late = view_table(view, namespace.prefix), late_events_table(namespace.prefix)
+        with project.lake.connect() as lake:
+            compare_shadow(
+                lake,
+                report,
+                view,
+                rows_by_now(connection, rows, partitions[rows.topic]),
+                rows_by_now(connection, late, partitions[late.topic]),
+                tolerance=request.tolerance,
+            )
     return report
 
 
-def seed(project: Project, namespace: Namespace, span: Span, spill: str, say: Callable[[str], None]) -> int:
+def seed(project: Project, namespace: Namespace, span: Span, say: Callable[[str], None]) -> int:
     """Leave for a namespace's job what its windows hold where the span begins; return how many events that is.
 
     Raises:
@@ -97,7 +93,7 @@ def seed(project: Project, namespace: Namespace, span: Span, spill: str, say: Ca
     _await_events(project, namespace)
     state, seeds = state_of(namespace), 0
     views = namespace.plan.views
-    with _lake(project, spill) as lake:
+    with project.lake.connect() as lake:
         past = past_before(lake, views[0], dict(span.begins))
         for view in views:
             (state.seed / view.name).mkdir(parents=True, exist_ok=True)
@@ -144,9 +140,3 @@ def _await_events(project: Project, namespace: Namespace) -> None:
                 "headrace status",
             )
         time.sleep(1)
-
-
-def _lake(project: Project, spill: str) -> duckdb.DuckDBPyConnection:
-    lake = project.lake.connect()
-    lake.execute(f"SET temp_directory = {text(spill)}; SET TimeZone = 'UTC'")
-    return lake

@@ -35,8 +35,6 @@ _FORGOTTEN = "raw.ops_forgotten"
 
 Stores = Callable[["View"], Store]
 """A view → what stores its rows and ledger entries."""
-Open = Callable[[], duckdb.DuckDBPyConnection]
-"""Opens a connection to the lake as of now."""
 
 
 def fill_by_flink(
@@ -45,7 +43,6 @@ def fill_by_flink(
     past: Past,
     state: StateFolder,
     stores: Stores,
-    open_lake: Open,
     *,
     say: Callable[[str], None],
 ) -> dict[str, Filled]:
@@ -57,7 +54,6 @@ def fill_by_flink(
         past: The events up to the seam.
         state: Where the job goes on from.
         stores: Where rows and ledger entries go.
-        open_lake: Opens the lake.
         say: Called with lines about the progress.
 
     Raises:
@@ -66,27 +62,27 @@ def fill_by_flink(
     topic = plan.topics.of_event(plan.views[0].contract)
     span = span_of(project.connection(), topic, None, None, reach=past.offsets)
     with own_namespace(project, "backfill", plan.views) as namespace:
-        done = _before_the_topic(namespace, past, span, stores, open_lake)
+        done = _before_the_topic(project, namespace, past, span, stores)
         if span.offsets:
             say(f"computing {span.offsets:,} events by Flink in {namespace.prefix}*")
             seconds = replay(project, namespace, span.ends, say=say)
             say(f"{span.offsets / seconds:,.0f} events/s")
             for view in plan.views:
-                with open_lake() as lake:
+                with project.lake.connect() as lake:
                     _store_lacking(project, namespace, view, lake, stores(view), done[view.name], past)
     for view in plan.views:
         # The ledgers of the run decide, too, which events count.
-        with open_lake() as lake:
+        with project.lake.connect() as lake:
             done[view.name].seeds = seed_past(lake, view, past, state.seed / view.name)
     return done
 
 
 def _before_the_topic(
-    namespace: Namespace, past: Past, span: Span, stores: Stores, open_lake: Open
+    project: Project, namespace: Namespace, past: Past, span: Span, stores: Stores
 ) -> dict[str, Filled]:
     done = {}
     seed = state_of(namespace)
-    with open_lake() as lake:
+    with project.lake.connect() as lake:
         views = namespace.plan.views
         offsets = {number: min(offset, span.begins.get(number, offset)) for number, offset in past.offsets.items()}
         front = past_before(lake, views[0], offsets)

@@ -28,7 +28,6 @@ def events_by_id(lake: Lake, contract: Contract, ids: Collection[str]) -> dict[s
         FROM {quoted("events")}.{quoted(contract.table)} WHERE event_id IN (SELECT unnest($ids))
         QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY "_partition", "_offset") = 1"""
     with lake.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
         rows = connection.sql(query, params={"ids": list(ids)}).to_arrow_table().to_pylist(maps_as_pydicts="strict")
     found = {}
     for row in rows:

@@ -156,6 +156,8 @@ class Lake:
     def connect(self, *, is_locked: bool = False, limits: Limits | None = None) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection of your own, in memory, with the views as of now.
 
+        Its zone is UTC; what outgrows the memory goes to the system's folder for temporary files until it is closed.
+
         Args:
             is_locked: Whether it may read the files of the lake and the `ext` tables and nothing else, as `sql` does.
                 Otherwise it has all of DuckDB's power, for code that is trusted: it may read and write any file.
@@ -288,12 +290,13 @@ def _locked(read: _Read, query: str, limits: Limits, guard: Guard | None) -> Ite
 
 
 def _connection_with(read: _Read, is_locked: bool, limits: Limits | None) -> duckdb.DuckDBPyConnection:
-    # DuckDB makes the folder when it needs it and removes it at the end.
-    spill = Path(tempfile.gettempdir()) / f"headrace-sql-{uuid.uuid4().hex}"
-    locked = {"temp_directory": str(spill), "python_enable_replacements": "false"}
-    if limits is not None:
-        locked |= {"memory_limit": f"{limits.memory_bytes}B", "max_temp_directory_size": f"{limits.disk_bytes}B"}
-    connection = _new_connection(read.lake, locked if is_locked else {})
+    # DuckDB makes the folder when it needs it and removes it at the end; its default is one where the process stands.
+    options = {"temp_directory": str(Path(tempfile.gettempdir()) / f"headrace-sql-{uuid.uuid4().hex}")}
+    if is_locked:
+        options |= {"python_enable_replacements": "false"}
+        if limits is not None:
+            options |= {"memory_limit": f"{limits.memory_bytes}B", "max_temp_directory_size": f"{limits.disk_bytes}B"}
+    connection = _new_connection(read.lake, options)
     try:
         _make_views(connection, read.snapshots, read.external)
         if is_locked:

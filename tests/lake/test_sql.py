@@ -1,5 +1,6 @@
 """SQL of others: it reads the tables of the lake and nothing else, within its limits, and errors say what to type."""
 
+import tempfile
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -222,3 +223,18 @@ def test_queries_survive_appends_compaction_and_vacuum_and_each_sees_whole_batch
     thread.join()
     assert failures == []
     assert (seen == sorted(seen), seen[-1]) == (True, 60)
+
+
+def test_what_outgrows_the_memory_of_a_connection_is_put_aside_in_the_folder_for_temporary_files(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with lake.connect() as connection:
+        connection.execute("SET memory_limit = '24MB'; SET threads = 1")
+        connection.execute(
+            "CREATE TEMP TABLE large AS SELECT hash(range) AS a, hash(range + 7) AS b FROM range(2_000_000)"
+        )
+        (folder,) = tmp_path.iterdir()
+        assert sum(file.stat().st_size for file in folder.iterdir()) > 1_000_000
+        assert connection.sql("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
+    assert list(tmp_path.iterdir()) == []
