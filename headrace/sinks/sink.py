@@ -10,15 +10,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from headrace_ingestion.clock import Clock, SystemClock
 from headrace_ingestion.settings import KafkaConnection
+from headrace_lake.sessions import run_sessions
 from headrace_lake.tables import TableSpec
 from headrace_lake.topic_consumer import TopicConsumer
 from kafka import TopicPartition
-from kafka.errors import KafkaConfigurationError, KafkaError
 
 from headrace.sinks.declaration import SinkDeclaration
 from headrace.sinks.letters import SinkLetters
@@ -29,8 +31,6 @@ POLL_MS = 200
 DISCOVERY_SECONDS = 5.0
 COMMIT_SECONDS = 1.0
 """Longest time between two commits: after a crash, what was answered since is sent again."""
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,35 +72,15 @@ class Sink:
         self._committed_at = 0.0
         self.counters = SinkCounters()
 
-    def run(self, stop: threading.Event, on_ready: Callable[[], None] = lambda: None) -> None:
+    def run(self, stop: threading.Event, on_ready: Callable[[], None] | None = None) -> None:
         """Send until `stop` is set. A broker that is away is waited for.
 
         Args:
             stop: Ends the run between two requests.
             on_ready: Is called once, when the sink knows where it begins.
         """
-        called = threading.Event()
-
-        def ready() -> None:
-            if not called.is_set():
-                called.set()
-                on_ready()
-
-        pause_seconds = FIRST_PAUSE_SECONDS
-        while not stop.is_set():
-            began = time.monotonic()
-            try:
-                self._session(stop, ready)
-            except StoppedError:
-                return
-            except KafkaConfigurationError:
-                raise  # waiting does not mend it
-            except KafkaError as error:
-                if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
-                    pause_seconds = FIRST_PAUSE_SECONDS
-                self._log.warning("%s; trying again in %.1f s", str(error) or type(error).__name__, pause_seconds)
-                stop.wait(pause_seconds)
-                pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
+        with suppress(StoppedError):
+            run_sessions(partial(self._session, stop), stop, on_ready, self._log)
 
     def _session(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         consumer = TopicConsumer(

@@ -3,6 +3,8 @@
 import sys
 import threading
 
+from headrace_lake.sessions import Once
+
 from headrace.sinks.project_sinks import open_sink
 from headrace.sinks.sink import Sink
 from headrace.topics import make_topics
@@ -35,10 +37,12 @@ def body(worker: Worker) -> None:
 
 
 def _started(sink: Sink, worker: Worker, ready: threading.Semaphore) -> threading.Thread:
+    told = Once(ready.release)
+
     def work() -> None:
         while not worker.stop.is_set():
             try:
-                sink.run(worker.stop, ready.release)
+                sink.run(worker.stop, told)
             except Exception:
                 # The border of a sink's work: the others go on.
                 worker.log.exception("a sink failed; trying again in %.0f s", _PAUSE_SECONDS)

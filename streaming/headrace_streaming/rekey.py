@@ -12,16 +12,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from headrace_ingestion.errors import HeadraceError
 from headrace_ingestion.partitioning import partition_of
 from headrace_ingestion.settings import KafkaConnection
+from headrace_lake.sessions import run_sessions
 from headrace_lake.topic_consumer import TopicConsumer
 from kafka import KafkaProducer, TopicPartition
 from kafka.errors import (
     InvalidProducerEpochError,
-    KafkaConfigurationError,
     KafkaError,
     KafkaTimeoutError,
     ProducerFencedError,
@@ -35,8 +36,6 @@ POLL_MS = 200
 BATCH_EVERY_MS = 20
 """Shortest time between two transactions: each costs the broker some markers."""
 DISCOVERY_SECONDS = 5.0
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 5.0
 # A rekeyer that was killed holds up readers for this long, unless its successor ends its transaction before.
 _TRANSACTION_MS = 30_000
 _ANSWER_MS = 30_000
@@ -88,32 +87,24 @@ class Rekeyer:
         Raises:
             RekeyError: Another rekeyer of this name has started, or a transaction took too long.
         """
-        pause_seconds = FIRST_PAUSE_SECONDS
-        while not stop.is_set():
-            began = time.monotonic()
-            try:
-                self._session(stop, on_ready)
-            except (ProducerFencedError, InvalidProducerEpochError) as error:
-                # Trying again here would shut the other one out, which would do the same.
-                raise RekeyError(
-                    "the broker takes no more from this process: another one writes the events by their other keys",
-                    {
-                        "transactions": self._name,
-                        "expected": "one rekey process a project,"
-                        f" which takes less than {_TRANSACTION_MS // 1000} s for a transaction",
-                    },
-                    "headrace status",
-                ) from error
-            except KafkaConfigurationError:
-                raise  # waiting does not mend it
-            except KafkaError as error:
-                if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
-                    pause_seconds = FIRST_PAUSE_SECONDS
-                log.warning("%s; trying again in %.1f s", str(error) or type(error).__name__, pause_seconds)
-                stop.wait(pause_seconds)
-                pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
+        run_sessions(partial(self._unfenced_session, stop), stop, on_ready, log)
 
-    def _session(self, stop: threading.Event, on_ready: Callable[[], None] | None) -> None:
+    def _unfenced_session(self, stop: threading.Event, ready: Callable[[], None]) -> None:
+        try:
+            self._session(stop, ready)
+        except (ProducerFencedError, InvalidProducerEpochError) as error:
+            # Trying again here would shut the other one out, which would do the same.
+            raise RekeyError(
+                "the broker takes no more from this process: another one writes the events by their other keys",
+                {
+                    "transactions": self._name,
+                    "expected": "one rekey process a project,"
+                    f" which takes less than {_TRANSACTION_MS // 1000} s for a transaction",
+                },
+                "headrace status",
+            ) from error
+
+    def _session(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         """Read and write with one consumer and one producer until `stop` is set or a client fails."""
         producer = self._producer()
         try:
@@ -124,7 +115,7 @@ class Rekeyer:
             )
             try:
                 with suppress(StoppedTurn):
-                    self._copy(producer, consumer, stop, on_ready)
+                    self._copy(producer, consumer, stop, ready)
             finally:
                 consumer.close()
         finally:
@@ -137,7 +128,7 @@ class Rekeyer:
         producer: KafkaProducer,
         consumer: TopicConsumer,
         stop: threading.Event,
-        on_ready: Callable[[], None] | None,
+        ready: Callable[[], None],
     ) -> None:
         discover_at = 0.0
         while not stop.is_set():
@@ -145,9 +136,7 @@ class Rekeyer:
             if began >= discover_at:
                 consumer.discover()
                 discover_at = began + DISCOVERY_SECONDS
-                if on_ready is not None:
-                    on_ready()
-                    on_ready = None
+                ready()
             batches = consumer.poll(POLL_MS)
             if batches:
                 self._transaction(producer, consumer, batches)

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from headrace_features.online.errors import OnlineStoreUnavailableError
 from headrace_ingestion.settings import KafkaConnection
+from headrace_lake.sessions import run_sessions
 from kafka import KafkaConsumer
 from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from kafka.structs import TopicPartition
@@ -104,7 +106,6 @@ class Scorer:
         self._topic = f"{connection.topic_prefix}features.{view.name}"
         self._whereabouts = Whereabouts(connection, self._topic, live.name)
         self._recent = RecentIds(self._options.recent_ids)
-        self._on_ready: Callable[[], None] | None = None
         self.counters = ScorerCounters()
 
     def run(self, stop: threading.Event, on_ready: Callable[[], None] | None = None) -> None:
@@ -123,33 +124,21 @@ class Scorer:
             target=self._live.watch, args=(watcher_stop, every), name=f"aliases-{self._live.name}", daemon=True
         )
         watcher.start()
-        self._on_ready = on_ready
-        pause_seconds = SHORTEST_PAUSE_SECONDS
         try:
-            while not stop.is_set():
-                began = time.monotonic()
-                try:
-                    self._session(stop)
-                except KafkaError as error:
-                    if time.monotonic() - began > LONGEST_PAUSE_SECONDS:
-                        pause_seconds = SHORTEST_PAUSE_SECONDS
-                    log.warning("model %s: %s; trying again in %.1f s", self._live.name, error, pause_seconds)
-                    stop.wait(pause_seconds)
-                    pause_seconds = min(LONGEST_PAUSE_SECONDS, pause_seconds * 2)
+            session = partial(self._session, stop)
+            run_sessions(session, stop, on_ready, log, longest_pause_seconds=LONGEST_PAUSE_SECONDS)
         finally:
             self._whereabouts.close()
             watcher_stop.set()
             watcher.join()
 
-    def _session(self, stop: threading.Event) -> None:
+    def _session(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         """Read and score with one consumer and one producer until `stop` is set or a client fails."""
         from threadpoolctl import threadpool_limits
 
         consumer = _consumer(self._connection, self._live.name, self._options)
         try:
-            if self._on_ready is not None:
-                self._on_ready()
-                self._on_ready = None
+            ready()
             if not self._subscribed(consumer, stop):
                 return
             partitions = len(consumer.partitions_for_topic(self._topic) or ())
