@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from headrace_ingestion.documents import DeclarationProblem, load_document
+from headrace_ingestion.documents import DeclarationProblem, load_document, load_folder
 from headrace_ingestion.errors import HeadraceError
 from headrace_ingestion.fields import Name
 from headrace_lake.external import ExternalTable, format_of, infer_columns
@@ -55,14 +55,20 @@ def external_tables(project: Project) -> list[ExternalTable]:
     """Return the tables that `external/*.yaml` declares, with the files that are there now.
 
     Raises:
-        DeclarationError: A file of the catalogue is wrong.
+        DeclarationError: A file of the catalogue is wrong, or two name one table.
     """
-    found = []
-    for path in sorted((project.folder / "external").glob("*.yaml")):
-        one = load_document(path, ExternalDeclaration, root=project.folder)
-        files = [file for file in _files(project, one.path) if _is_allowed(project, file)]
-        found.append(ExternalTable(one.name, one.format, tuple(map(str, files)), one.columns, one.path))
-    return found
+    found = load_folder(
+        project.folder / "external",
+        lambda path: load_document(path, ExternalDeclaration, root=project.folder),
+        "external table",
+        root=project.folder,
+    )
+    return [_table(project, one) for one in found.values()]
+
+
+def _table(project: Project, one: ExternalDeclaration) -> ExternalTable:
+    files = [file for file in _files(project, one.path) if _is_allowed(project, file)]
+    return ExternalTable(one.name, one.format, tuple(map(str, files)), one.columns, one.path)
 
 
 def register(

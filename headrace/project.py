@@ -10,6 +10,7 @@ from headrace_features.resolve import load_views
 from headrace_features.view import View
 from headrace_ingestion.contract import Contract, load_contracts
 from headrace_ingestion.derived import DerivedContract, load_derived
+from headrace_ingestion.documents import load_folder
 from headrace_ingestion.errors import DeclarationError, closest
 from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.settings import KafkaConnection
@@ -93,26 +94,19 @@ class Project:
         Raises:
             DeclarationError: A model is wrong.
         """
-        found: dict[str, ModelDeclaration] = {}
-        for path in sorted((self.folder / "models").glob("*.yaml")):
-            model = ModelDeclaration.load(path, root=self.folder)
-            shown = path.relative_to(self.folder)
-            if model.name in found:
-                raise DeclarationError(
-                    f"{shown}: the model {model.name!r} is declared twice",
-                    {"expected": "one declaration a model"},
-                    "rename or remove one of the two",
-                )
-            if model.view not in self.views:
-                raise DeclarationError(
-                    f"{shown}: the model {model.name!r} reads the view {model.view!r}, "
-                    "which the project does not declare",
-                    {"views": ", ".join(self.views) or "none: features/*.yaml is empty"},
-                    f"view: {closest(model.view, self.views) or next(iter(self.views), 'subscriber')}",
-                )
-            model_lookups(model, feature_view(self.views[model.view]), self.views)
-            found[model.name] = model
-        return found
+        return load_folder(self.folder / "models", self._model, "model", root=self.folder)
+
+    def _model(self, path: Path) -> ModelDeclaration:
+        model = ModelDeclaration.load(path, root=self.folder)
+        if model.view not in self.views:
+            raise DeclarationError(
+                f"{path.relative_to(self.folder)}: the model {model.name!r} reads the view {model.view!r}, "
+                "which the project does not declare",
+                {"views": ", ".join(self.views) or "none: features/*.yaml is empty"},
+                f"view: {closest(model.view, self.views) or next(iter(self.views), 'subscriber')}",
+            )
+        model_lookups(model, feature_view(self.views[model.view]), self.views)
+        return model
 
     @cached_property
     def sinks(self) -> dict[str, SinkDeclaration]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from headrace_ingestion.clock import Clock, SystemClock
-from headrace_ingestion.documents import DeclarationProblem, Document, load_document, read_document
+from headrace_ingestion.documents import DeclarationProblem, Document, declared_in, problem_error, read_document
 from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import DeclarationError, closest
 from headrace_lake.errors import LakeError
@@ -172,8 +172,8 @@ def check_quality(project: Project, names: Sequence[str] = (), *, clock: Clock |
 
 
 def _read(project: Project, path: Path, specs: dict[str, TableSpec]) -> Iterator[Rule]:
-    declared = load_document(path, QualityDeclaration, root=project.folder)
     document = read_document(path, root=project.folder)
+    declared = declared_in(document, QualityDeclaration)
     spec = specs.get(declared.table)
     if spec is None:
         raise _wrong(
@@ -232,11 +232,5 @@ def _wrong(
     known: Sequence[str],
     try_: str | None = None,
 ) -> DeclarationError:
-    line = document.line_of(place)
-    return DeclarationError(
-        f"{document.shown} line {line}: {failure}",
-        {label: ", ".join(known)},
-        try_ or closest(name, known) or "headrace lake tables",
-        path=document.shown,
-        line=line,
-    )
+    try_ = try_ or closest(name, known) or "headrace lake tables"
+    return problem_error(document, DeclarationProblem(failure, {label: ", ".join(known)}, try_, place))

@@ -1,11 +1,12 @@
 """Roll-ups of a project, `rollups/*.yaml`, and their refresh."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from headrace_ingestion.clock import SystemClock
-from headrace_ingestion.documents import DeclarationProblem, load_document, read_document
-from headrace_ingestion.errors import DeclarationError, closest
+from headrace_ingestion.documents import DeclarationProblem, declared_in, load_folder, problem_error, read_document
+from headrace_ingestion.errors import closest
 from headrace_lake.errors import LakeError
 from headrace_lake.query import Limits
 from headrace_lake.rollups.declaration import RollupDeclaration, resolve_rollup
@@ -32,16 +33,7 @@ def project_rollups(project: Project, names: Sequence[str] = ()) -> list[Rollup]
         DeclarationError: A file is wrong, or reads an event or field that the project does not have.
         LakeError: There is no roll-up of that name.
     """
-    found: dict[str, Rollup] = {}
-    for path in sorted((project.folder / "rollups").glob("*.yaml")):
-        rollup = _read(project, path)
-        if rollup.name in found:
-            raise DeclarationError(
-                f"{path.relative_to(project.folder)}: the roll-up {rollup.name!r} is declared twice",
-                {"expected": "one declaration a roll-up"},
-                "rename or remove one of the two",
-            )
-        found[rollup.name] = rollup
+    found = load_folder(project.folder / "rollups", partial(_read, project), "roll-up", root=project.folder)
     wanted = [name.removeprefix("rollups.") for name in names]
     for name in wanted:
         if name not in found:
@@ -76,26 +68,17 @@ def refresh_rollups(project: Project, names: Sequence[str] = ()) -> list[Refresh
 
 
 def _read(project: Project, path: Path) -> Rollup:
-    declared = load_document(path, RollupDeclaration, root=project.folder)
     document = read_document(path, root=project.folder)
-    contract = project.readable.get(declared.source)
-    if contract is None:
-        line = document.line_of(("source",))
-        raise DeclarationError(
-            f"{document.shown} line {line}: there is no event {declared.source!r}",
-            {"events": ", ".join(project.readable) or "none: events/*.yaml is empty"},
-            closest(declared.source, project.readable) or f"events/{declared.source}.yaml",
-            path=document.shown,
-            line=line,
-        )
+    declared = declared_in(document, RollupDeclaration)
     try:
+        contract = project.readable.get(declared.source)
+        if contract is None:
+            raise DeclarationProblem(
+                f"there is no event {declared.source!r}",
+                {"events": ", ".join(project.readable) or "none: events/*.yaml is empty"},
+                closest(declared.source, project.readable) or f"events/{declared.source}.yaml",
+                ("source",),
+            )
         return resolve_rollup(declared, contract)
     except DeclarationProblem as problem:
-        line = document.line_of(problem.path)
-        raise DeclarationError(
-            f"{document.shown} line {line}: {problem.failure}",
-            problem.exists,
-            problem.try_,
-            path=document.shown,
-            line=line,
-        ) from problem
+        raise problem_error(document, problem) from problem

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headrace_ingestion.contract import KEY_TYPES, Contract
-from headrace_ingestion.documents import DeclarationProblem, load_document
+from headrace_ingestion.documents import DeclarationProblem, load_document, load_folder
 from headrace_ingestion.durations import duration_ms
-from headrace_ingestion.errors import DeclarationError, closest
+from headrace_ingestion.errors import closest
 from headrace_ingestion.rekeyed import RekeyedContract
 from pydantic import PrivateAttr, ValidationInfo, model_validator
 
@@ -43,17 +43,7 @@ def load_views(folder: Path, contracts: Mapping[str, Contract], *, root: Path | 
     Raises:
         DeclarationError: A file declares no valid view, or two declare the same one.
     """
-    views: dict[str, View] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        view = load_view(path, contracts, root=root)
-        if view.name in views:
-            raise DeclarationError(
-                f"{view.origin}: the view {view.name!r} is declared twice",
-                {"first": views[view.name].origin, "expected": "one declaration a view"},
-                "rename or remove one of the two",
-            )
-        views[view.name] = view
-    return views
+    return load_folder(folder, lambda path: load_view(path, contracts, root=root), "view", root=root)
 
 
 class _Resolved(ViewDeclaration):

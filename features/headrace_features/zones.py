@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headrace_ingestion.documents import load_document, read_document
+from headrace_ingestion.documents import declared_in, read_document
 
 from headrace_features.declaration import ViewDeclaration
 
@@ -18,7 +18,8 @@ def zone_hints(path: Path) -> tuple[str, ...]:
     Raises:
         DeclarationError: It declares no view.
     """
-    declared, document = load_document(path, ViewDeclaration), read_document(path)
+    document = read_document(path)
+    declared = declared_in(document, ViewDeclaration)
     hints = []
     for index, feature in enumerate(declared.features):
         for kind, entry in (("calendar", feature.calendar), ("baseline", feature.baseline)):

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from headrace_ingestion.documents import DeclarationProblem, load_document
+from headrace_ingestion.documents import DeclarationProblem, load_document, load_folder
 from headrace_ingestion.durations import Duration
-from headrace_ingestion.errors import DeclarationError, SettingsError
+from headrace_ingestion.errors import SettingsError
 from headrace_ingestion.fields import Name
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -120,17 +120,7 @@ def load_sinks(folder: Path, *, root: Path) -> dict[str, SinkDeclaration]:
     Raises:
         DeclarationError: A file is wrong, or two declare one name.
     """
-    found: dict[str, SinkDeclaration] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        sink = load_document(path, SinkDeclaration, root=root)
-        if sink.name in found:
-            raise DeclarationError(
-                f"{path.relative_to(root)}: the sink {sink.name!r} is declared twice",
-                {"expected": "one declaration a sink"},
-                "rename or remove one of the two",
-            )
-        found[sink.name] = sink
-    return found
+    return load_folder(folder, lambda path: load_document(path, SinkDeclaration, root=root), "sink", root=root)
 
 
 def check_url(url: str) -> None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 
 from headrace_ingestion.access_card import AccessCard, check_access
 from headrace_ingestion.checks import field_check
-from headrace_ingestion.documents import Document, load_document, read_document
+from headrace_ingestion.documents import Document, declared_in, read_document
 from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import DeclarationError, closest
 from headrace_ingestion.fields import NAME_SCHEMA, RESERVED_FIELDS, Field, FieldType, Name, Owner, check_field_name
@@ -178,8 +178,8 @@ class Contract(BaseModel):
         Raises:
             DeclarationError: The file cannot be read, or declares no valid contract.
         """
-        contract = load_document(path, cls, root=root)
         document = read_document(path, root=root)
+        contract = declared_in(document, cls)
         contract._origin = document.shown
         contract._lines.update({name: document.line_of(("fields", name)) for name in contract.fields})
         return contract

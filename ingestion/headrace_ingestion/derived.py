@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationInfo, model_v
 
 from headrace_ingestion.access_card import AccessCard
 from headrace_ingestion.contract import Contract, contract_files, derivation_of, index_contracts
-from headrace_ingestion.documents import load_document, read_document
+from headrace_ingestion.documents import declared_in, read_document
 from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import closest
 from headrace_ingestion.fields import Name, Owner
@@ -159,7 +159,7 @@ def load_derived(
         for document in documents:
             if derivation_of(document) != kind:
                 continue
-            declared: Any = load_document(document.path, model, context={"contracts": known}, root=root)
+            declared: Any = declared_in(document, model, context={"contracts": known})
             contract: DerivedContract = declared._contract
             contract._origin = document.shown
             index_contracts([*known.values(), *made.values(), contract])

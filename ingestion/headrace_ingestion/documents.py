@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,11 +12,29 @@ from pydantic_core import ErrorDetails
 from headrace_ingestion.errors import DeclarationError, closest
 from headrace_ingestion.model_shape import allowed_values, known_fields, model_at, noun
 from headrace_ingestion.problems import DeclarationProblem
-from headrace_ingestion.yaml_source import DataPath, Document, read_document
+from headrace_ingestion.yaml_source import DataPath, Document, read_document, shown_path
 
-__all__ = ["DataPath", "DeclarationProblem", "Document", "declaration_error", "load_document", "read_document"]
+__all__ = [
+    "DataPath",
+    "DeclarationProblem",
+    "Document",
+    "declaration_error",
+    "declared_in",
+    "load_document",
+    "load_folder",
+    "problem_error",
+    "read_document",
+]
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
 
 
 def load_document(
@@ -33,11 +51,47 @@ def load_document(
     Raises:
         DeclarationError: The file cannot be read, or does not declare a valid `model`.
     """
-    document = read_document(path, root=root)
+    return declared_in(read_document(path, root=root), model, context=context)
+
+
+def declared_in(document: Document, model: type[M], *, context: Mapping[str, Any] | None = None) -> M:
+    """Return the model that a document declares; see `load_document`.
+
+    Raises:
+        DeclarationError: It does not declare a valid `model`.
+    """
     try:
         return model.model_validate(document.data, context=dict(context or {}))
     except ValidationError as error:
         raise declaration_error(document, model, error) from error
+
+
+def load_folder(folder: Path, load: Callable[[Path], N], noun: str, *, root: Path | None = None) -> dict[str, N]:
+    """Return what the files `*.yaml` of a folder declare by name, in the order of the file names.
+
+    Args:
+        folder: The folder; one that is not there declares nothing.
+        load: Reads a file.
+        noun: What messages call what a file declares: "view".
+        root: The project folder: names in messages are relative to it.
+
+    Raises:
+        DeclarationError: A file is wrong, or two declare the same name.
+    """
+    found: dict[str, N] = {}
+    first: dict[str, str] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        one = load(path)
+        shown = shown_path(path, root)
+        if one.name in found:
+            raise DeclarationError(
+                f"{shown}: the {noun} {one.name!r} is declared twice",
+                {"first": first[one.name], "expected": f"one declaration a {noun}"},
+                "rename or remove one of the two",
+                path=shown,
+            )
+        found[one.name], first[one.name] = one, shown
+    return found
 
 
 def declaration_error(document: Document, model: type[BaseModel], error: ValidationError) -> DeclarationError:
@@ -48,10 +102,16 @@ def declaration_error(document: Document, model: type[BaseModel], error: Validat
     more = len(problems) - 1
     place, below = _place(document, first)
     failure, facts, try_ = _explain(document, model, first, place, below)
-    line = document.line_of(place)
     if more:
         facts = {**facts, "more": f"{more} further problem{'s' if more > 1 else ''} in this file"}
-    return DeclarationError(f"{document.shown} line {line}: {failure}", facts, try_, path=document.shown, line=line)
+    return problem_error(document, DeclarationProblem(failure, facts, try_, place))
+
+
+def problem_error(document: Document, problem: DeclarationProblem) -> DeclarationError:
+    """Return a problem, whose path begins at the top of `document`, as an error that names its place there."""
+    line = document.line_of(problem.path)
+    failure = f"{document.shown} line {line}: {problem.failure}"
+    return DeclarationError(failure, problem.exists, problem.try_, path=document.shown, line=line)
 
 
 def _causes(problems: list[ErrorDetails]) -> list[ErrorDetails]:

@@ -80,7 +80,7 @@ def read_document(path: Path, *, root: Path | None = None) -> Document:
     Raises:
         DeclarationError: The file is missing, unreadable, empty, not YAML, not a mapping, or has a key twice.
     """
-    shown = _shown(path, root)
+    shown = shown_path(path, root)
     text = _text(path, shown)
     loader = _Loader(text)
     try:
@@ -106,7 +106,8 @@ def read_document(path: Path, *, root: Path | None = None) -> Document:
     return Document(path, shown, data, lines)
 
 
-def _shown(path: Path, root: Path | None) -> str:
+def shown_path(path: Path, root: Path | None) -> str:
+    """Return the name of a file in messages: relative to the project folder where it is in there."""
     if root is not None and path.resolve().is_relative_to(root.resolve()):
         return path.resolve().relative_to(root.resolve()).as_posix()
     return str(path)

@@ -155,3 +155,7 @@ def test_what_cannot_be_registered_says_why(run: Run, tmp_path: Path) -> None:
         "  try:   headrace lake register a.csv --name a --replace"
     )
     assert not Lake(folder / ".headrace" / "lake").external()
+    (folder / "external" / "b.yaml").write_text((folder / "external" / "a.yaml").read_text())
+    assert failure(run("sql", "from ext.a")).startswith(
+        "DeclarationError: external/b.yaml: the external table 'a' is declared twice\n  first:     external/a.yaml\n"
+    )

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from headrace_ingestion.documents import DeclarationProblem, load_document, read_document
+from headrace_ingestion.documents import DeclarationProblem, load_document, load_folder, read_document
 from headrace_ingestion.errors import DeclarationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -238,3 +238,17 @@ def test_each_value_has_a_line(tmp_path: Path) -> None:
     document = read_document(path)
     assert document.lines == {(): 1, ("a",): 1, ("b",): 2, ("b", 0): 3, ("b", 0, "c"): 3, ("b", 0, "d"): 4}
     assert document.line_of(("b", 0, "nowhere", 7)) == 3
+
+
+def test_a_name_that_two_files_declare_is_refused_with_the_names_of_both(tmp_path: Path) -> None:
+    for name in ("b.yaml", "a.yaml"):
+        (tmp_path / name).write_text("name: calls\n")
+    with pytest.raises(DeclarationError) as error:
+        load_folder(tmp_path, lambda path: load_document(path, View), "roll-up", root=tmp_path)
+    assert str(error.value) == (
+        "b.yaml: the roll-up 'calls' is declared twice\n"
+        "  first:     a.yaml\n"
+        "  expected:  one declaration a roll-up\n"
+        "  try:       rename or remove one of the two"
+    )
+    assert load_folder(tmp_path / "none", lambda path: load_document(path, View), "roll-up") == {}

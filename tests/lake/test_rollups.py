@@ -248,3 +248,14 @@ def test_a_wrong_declaration_says_what_is_wrong_and_where(calls: Calls, change: 
     (calls.folder / "rollups" / "a.yaml").write_text(ROLLUP.replace(*change))
     run = CliRunner().invoke(root, ["lake", "rollup", "--project", str(calls.folder)])
     assert failure(run).startswith(f"DeclarationError: rollups/a.yaml {said}")
+
+
+def test_a_roll_up_declared_twice_names_both_files(calls: Calls) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (calls.folder / "rollups" / name).write_text(ROLLUP.replace("calls_per_hour", "by_hour"))
+    assert failure(CliRunner().invoke(root, ["lake", "rollup", "--project", str(calls.folder)])) == (
+        "DeclarationError: rollups/b.yaml: the roll-up 'by_hour' is declared twice\n"
+        "  first:     rollups/a.yaml\n"
+        "  expected:  one declaration a roll-up\n"
+        "  try:       rename or remove one of the two"
+    )
