@@ -15,10 +15,10 @@ from headrace_lake.forgotten import Missing, digest_of, kind_column, record_forg
 from headrace_lake.upkeep.deletions import Deletion
 from headrace_lake.upkeep.files import KeptTable, kept_tables, opened, stored_files
 from headrace_lake.upkeep.rewrite import Engine, ask
-from headrace_lake.views import quoted, text
+from headrace_lake.views import files_of, quoted, text
 
 from headrace.forget.saved_files import InFiles, forget_in_files
-from headrace.forget.subject import Subject, conditions, event_ids, named_columns, read, subject_of
+from headrace.forget.subject import Subject, conditions, event_ids, named_columns, subject_of
 from headrace.online import open_online_store
 from headrace.project import Project
 from headrace.tables import lake_path, project_tables
@@ -113,10 +113,7 @@ def forget(
     tables = {table.full_name: table for table in kept_tables(lake_path(project), project_tables(project))}
     active = {name: active_files(opened(table)) for name, table in tables.items() if name.startswith("events.")}
     with tempfile.TemporaryDirectory(prefix="headrace-forget-") as folder:
-        wanted = {
-            **of_undeclared(subject, list(tables.values())),
-            **conditions(subject, event_ids(subject, active), Path(folder)),
-        }
+        wanted = wanted_rows(subject, tables, active, Path(folder))
         found = [
             _deletion(tables[name], condition, policy.engine) for name, condition in wanted.items() if name in tables
         ]
@@ -137,7 +134,22 @@ def forget(
     return report
 
 
-def of_undeclared(subject: Subject, tables: Sequence[KeptTable]) -> dict[str, str]:
+def wanted_rows(
+    subject: Subject, tables: Mapping[str, KeptTable], files: Mapping[str, Sequence[str]], folder: Path
+) -> dict[str, str]:
+    """Return table → the condition of its rows that name the subject; those of events come last.
+
+    Args:
+        subject: The subject.
+        tables: The stored tables by name.
+        files: Table → the files in which its events are looked for.
+        folder: A folder, which is there as long as the conditions are used.
+    """
+    ids = event_ids(subject, files)
+    return {**_of_undeclared(subject, list(tables.values())), **conditions(subject, ids, folder)}
+
+
+def _of_undeclared(subject: Subject, tables: Sequence[KeptTable]) -> dict[str, str]:
     """Return table → condition for tables that are not declared any more, as far as a column has the key's name."""
     return {
         table.full_name: subject.is_in(subject.field)
@@ -156,7 +168,7 @@ def out_of_reach(subject: Subject, tables: Sequence[KeptTable], now: datetime) -
     found = [
         OutOfReach("table", table.full_name, None, "not declared any more, and no column has the name of the key")
         for table in tables
-        if table.schema not in ("ops", "rollups") and not table.is_declared and not of_undeclared(subject, [table])
+        if table.schema not in ("ops", "rollups") and not table.is_declared and not _of_undeclared(subject, [table])
     ]
     prefix = subject.project.settings.kafka.topic_prefix
     for contract in subject.contracts:
@@ -205,7 +217,7 @@ def _keys_of_events(subject: Subject, tables: Mapping[str, KeptTable]) -> Iterat
     for contract in subject.contracts:
         paths = _files(tables, f"events.{contract.table}")
         if paths:
-            query = f'SELECT DISTINCT "_key" FROM {read(paths)} WHERE {subject.names(contract.name)}'
+            query = f'SELECT DISTINCT "_key" FROM {files_of(paths, {})} WHERE {subject.names(contract.name)}'
             yield from (
                 Missing(f"events.{contract.table}", str(key))
                 for (key,) in ask(query, Engine(), subject.project.lake.path)
@@ -221,7 +233,7 @@ def _values(subject: Subject, tables: Mapping[str, KeptTable]) -> Iterator[Missi
             names = stored_schema(opened(tables[table])).names
             of_kind = f" AND {quoted(kind_column(table, names))} = {text(kind)}" if kind else ""
             of_subject = f"{subject.is_in(column)}{of_kind}"
-            query = f"SELECT DISTINCT CAST({quoted(column)} AS VARCHAR) FROM {read(paths)} WHERE {of_subject}"
+            query = f"SELECT DISTINCT CAST({quoted(column)} AS VARCHAR) FROM {files_of(paths, {})} WHERE {of_subject}"
             found = ask(query, Engine(), subject.project.lake.path)
             yield from (Missing(table, value, column, kind) for (value,) in found)
 

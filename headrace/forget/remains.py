@@ -14,10 +14,11 @@ from headrace_lake.delta_table import active_files
 from headrace_lake.layout import table_folder
 from headrace_lake.upkeep.files import KeptTable, kept_tables, opened
 from headrace_lake.upkeep.rewrite import ENGINE_ERRORS, Engine, ask, rewrite_error
+from headrace_lake.views import files_of
 
-from headrace.forget.forgetting import OutOfReach, of_files, of_undeclared, out_of_reach
+from headrace.forget.forgetting import OutOfReach, of_files, out_of_reach, wanted_rows
 from headrace.forget.saved_files import forget_in_files
-from headrace.forget.subject import Subject, conditions, event_ids, subject_of
+from headrace.forget.subject import Subject, subject_of
 from headrace.online import open_online_store
 from headrace.project import Project
 from headrace.tables import local_lake, project_tables
@@ -88,11 +89,7 @@ def check(project: Project, key: str, events: Sequence[str] = (), *, now: dateti
     files = {name: [path for path in paths if "/_delta_log/" not in path] for name, paths in files.items()}
     remains = []
     with tempfile.TemporaryDirectory(prefix="headrace-forget-") as folder:
-        wanted = {
-            **of_undeclared(subject, list(tables.values())),
-            **conditions(subject, event_ids(subject, files), Path(folder)),
-        }
-        for name, condition in wanted.items():
+        for name, condition in wanted_rows(subject, tables, files, Path(folder)).items():
             if files.get(name):
                 remains += _of_table(tables[name], condition, files[name], lake, age)
     remains += _online(subject)
@@ -103,13 +100,9 @@ def check(project: Project, key: str, events: Sequence[str] = (), *, now: dateti
 
 
 def _of_table(table: KeptTable, condition: str, files: Sequence[str], lake: Path, age: timedelta) -> list[Remains]:
-    query = (
-        "SELECT filename, count(*) FROM read_parquet($files, filename = true, union_by_name = true) "
-        f"WHERE {condition} GROUP BY filename ORDER BY filename"
-    )
-    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
+    rows = files_of(files, {}, "filename = true")
     try:
-        found = ask(query.replace("$files", f"[{listed}]"), Engine())
+        found = ask(f"SELECT filename, count(*) FROM {rows} WHERE {condition} GROUP BY 1 ORDER BY 1", Engine())
     except ENGINE_ERRORS as error:
         raise rewrite_error(table, [], error) from error
     if not found:

@@ -16,11 +16,12 @@ from headrace_ingestion.errors import HeadraceError
 from headrace_ingestion.joined import JoinedContract, label_field
 from headrace_ingestion.merged import EVENT, MergedContract
 from headrace_lake.tables import SINK_LETTERS
-from headrace_lake.views import quoted, text
+from headrace_lake.upkeep.rewrite import Engine, ask
+from headrace_lake.views import files_of, quoted, text, texts
 
 from headrace.pii import stored_key
 from headrace.project import Project
-from headrace.tables import project_tables
+from headrace.tables import lake_path, project_tables
 
 
 class SubjectError(HeadraceError):
@@ -93,7 +94,7 @@ class Subject:
 
     def is_in(self, column: str) -> str:
         """Return the condition that a column holds the subject."""
-        return f"CAST({quoted(column)} AS VARCHAR) IN ({_texts(self.values)})"
+        return _is_one_of(f"CAST({quoted(column)} AS VARCHAR)", self.values)
 
     def names(self, event: str) -> str:
         """Return the condition that a record of an event names the subject."""
@@ -160,16 +161,12 @@ def _places_in(contract: DerivedContract, places: Mapping[str, Sequence[Place]])
 
 def event_ids(subject: Subject, files: Mapping[str, Sequence[str]]) -> pa.Table:
     """Return `event` and `event_id` of the subject's events that stand in the files of tables."""
-    from headrace_lake.upkeep.rewrite import Engine, ask
-
-    from headrace.tables import lake_path
-
     lake = lake_path(subject.project)
     found: dict[str, set[str]] = {}
     for contract in subject.contracts:
         paths = files.get(f"events.{contract.table}", ())
         if paths:
-            query = f"SELECT DISTINCT event_id FROM {read(paths)} WHERE {subject.names(contract.name)}"
+            query = f"SELECT DISTINCT event_id FROM {files_of(paths, {})} WHERE {subject.names(contract.name)}"
             found.setdefault(contract.name, set()).update(id_ for (id_,) in ask(query, Engine(), lake))
     rows = [{"event": event, "event_id": id_} for event, ids in found.items() for id_ in sorted(ids)]
     return pa.Table.from_pylist(rows, schema=pa.schema([("event", pa.string()), ("event_id", pa.string())]))
@@ -187,30 +184,30 @@ def conditions(subject: Subject, ids: pa.Table, folder: Path) -> dict[str, str]:
     pq.write_table(ids, file)
 
     def by_id(events: Iterable[str]) -> str:
-        return f'"event_id" IN (SELECT event_id FROM {read([str(file)])} WHERE event IN ({_texts(events)}))'
+        return f'"event_id" IN (SELECT event_id FROM {files_of([str(file)], {})} WHERE {_is_one_of("event", events)})'
 
-    events, of_events = subject.events, f'"event" IN ({_texts(subject.events)})'
-    own = _texts(view.name for view in subject.own_views)
-    all_ = _texts(view.name for view in subject.views)
-    by_key = f'({subject.is_in("key")} AND "view" IN ({own}))'
+    events, of_events = subject.events, _is_one_of(quoted("event"), subject.events)
+    of_own = _is_one_of('"view"', (view.name for view in subject.own_views))
+    of_any = _is_one_of('"view"', (view.name for view in subject.views))
+    by_key = f"({subject.is_in('key')} AND {of_own})"
     found: dict[str, str] = {}
     for view in subject.views:
         table = f"features.{view.name}"
         found[table] = subject.is_in(view.key) if view in subject.own_views else by_id([view.contract.name])
-    scored = f'{by_key} OR ("view" IN ({all_}) AND {by_id(events)})'
+    scored = f"{by_key} OR ({of_any} AND {by_id(events)})"
     for table in (*(f"scores.{model}" for model in subject.project.model_declarations), "ops.alerts"):
         found[table] = scored
     for table in ("ops.late_events", "ops.duplicates"):
         found[table] = f"{of_events} AND ({by_key} OR {by_id(events)})"
     # What a sink could not hand over stands under the name of the sink, as it stood on its topic.
-    of_sinks = f'(starts_with("event", \'{SINK_LETTERS}\') AND "topic" IN ({_texts(_topics(subject))}))'
+    of_sinks = f"(starts_with(event, '{SINK_LETTERS}') AND {_is_one_of('topic', _topics(subject))})"
     found["ops.replays"] = f"({of_events} OR {of_sinks}) AND {by_id(events)}"
     in_value = _in_json('decode(from_base64("value"))', subject)
     named = f"{subject.is_in('key')} OR {in_value} OR {by_id(events)}"
     found["ops.dead_letters"] = f"({of_events} OR {of_sinks}) AND ({named})"
     tables = [f"events.{contract.table}" for contract in subject.contracts] + list(found)
     in_record = _in_json('"record"', subject)
-    found["ops.quarantine"] = f'"table" IN ({_texts(tables)}) AND ({in_record} OR {by_id(events)})'
+    found["ops.quarantine"] = f"{_is_one_of(quoted('table'), tables)} AND ({in_record} OR {by_id(events)})"
     for contract in subject.contracts:
         found[f"events.{contract.table}"] = subject.names(contract.name)
     return found
@@ -238,15 +235,11 @@ def _topics(subject: Subject) -> list[str]:
     return [*made, *(one.topic for one in others)]
 
 
-def read(paths: Sequence[str]) -> str:
-    """Return the SQL of the rows of Parquet files."""
-    return f"read_parquet([{_texts(paths)}], union_by_name = true)"
-
-
 def _in_json(value: str, subject: Subject) -> str:
     # A dead letter may be no JSON, or not even text.
-    return f"TRY(json_extract_string({value}, {text('$.' + quoted(subject.field))})) IN ({_texts(subject.values)})"
+    return _is_one_of(f"TRY(json_extract_string({value}, {text('$.' + quoted(subject.field))}))", subject.values)
 
 
-def _texts(values: Iterable[str]) -> str:
-    return ", ".join(text(value) for value in values) or "NULL"
+def _is_one_of(value: str, values: Iterable[str]) -> str:
+    """Return the condition that a value of SQL is one of these texts; of none, it is no row's."""
+    return f"{value} IN ({texts(values) or 'NULL'})"

@@ -98,7 +98,12 @@ def text(value: str) -> str:
 
 def text_list(values: Iterable[str]) -> str:
     """Return a list of strings as DuckDB writes it."""
-    return "[" + ", ".join(text(value) for value in values) + "]"
+    return f"[{texts(values)}]"
+
+
+def texts(values: Iterable[str]) -> str:
+    """Return strings as SQL writes them between parentheses."""
+    return ", ".join(text(value) for value in values)
 
 
 def sql_type(type_: pa.DataType) -> str:
