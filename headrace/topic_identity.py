@@ -13,7 +13,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 LOOK_SECONDS = 0.5
-"""What a job reads of the new topic until then it reads again after its start."""
+"""How soon a job learns that its topic was made anew, unless a record that it reads there tells it before."""
 _ANSWER_MS = 10_000
 
 
