@@ -61,6 +61,13 @@ def namespaces_folder(project: Project) -> Path:
     return (Path(configured) if configured else project.folders.flink) / "shadow"
 
 
+def namespace_of(project: Project, folder: Path, views: Sequence[View]) -> Namespace:
+    """Return the namespace of a folder, in which these views run."""
+    prefix = project.settings.kafka.topic_prefix
+    own = f"{prefix}shadow.{folder.name}."
+    return Namespace(folder.name, own, folder, plan_job(views, GroupTopics(prefix, own)))
+
+
 @contextmanager
 def own_namespace(project: Project, label: str, views: Sequence[View], *, keep: bool = False) -> Iterator[Namespace]:
     """Make a namespace with its topics, which is gone afterwards.
@@ -80,13 +87,10 @@ def own_namespace(project: Project, label: str, views: Sequence[View], *, keep: 
         # Nobody else sweeps between the folder and its lock.
         with _locked(root / ".lock"):
             _sweep(project, root, kept=False)
-            name = f"{label}-{uuid.uuid4().hex[:8]}"
-            folder = root / name
+            folder = root / f"{label}-{uuid.uuid4().hex[:8]}"
             folder.mkdir()
             held.enter_context(_locked(folder / _LOCK))
-        prefix = project.settings.kafka.topic_prefix
-        own = f"{prefix}shadow.{name}."
-        namespace = Namespace(name, own, folder, plan_job(views, GroupTopics(prefix, own)))
+        namespace = namespace_of(project, folder, views)
         try:
             _make_topics(project, namespace)
             yield namespace

@@ -8,14 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from headrace_ingestion.errors import HeadraceError
-from headrace_streaming.checkpoints import StateFolder
 from headrace_streaming.job import run_bounded
-from headrace_streaming.plan import plan_job
-from headrace_streaming.topics import GroupTopics
 
 from headrace.flink import flink_environment
 from headrace.project import open_project
-from headrace.shadow.replay import ERROR_FILE, RUN_FILE
+from headrace.shadow.namespace import namespace_of
+from headrace.shadow.replay import ERROR_FILE, RUN_FILE, state_of
 from headrace.stack.leash import hold_leash
 from headrace.workers.job import job_settings, kafka_tables
 
@@ -29,16 +27,13 @@ def main(project_folder: Path, folder: Path) -> None:
     hold_leash()
     project = open_project(project_folder)
     given = json.loads((folder / RUN_FILE).read_text())
-    prefix = project.settings.kafka.topic_prefix
-    topics = GroupTopics(prefix, f"{prefix}shadow.{folder.name}.")
-    plan = plan_job([project.views[name] for name in given["views"]], topics)
+    namespace = namespace_of(project, folder, [project.views[name] for name in given["views"]])
+    plan = namespace.plan
     ends = {int(partition): offset for partition, offset in given["ends"].items()}
-    own = f"{prefix}headrace-{project.settings.name}-shadow-{folder.name}"
+    own = f"{project.settings.kafka.topic_prefix}headrace-{project.settings.name}-shadow-{namespace.name}"
     kafka = replace(kafka_tables(project, plan), group_id=own, transactional_id_prefix=own, bounded=True, ends=ends)
-    settings = replace(
-        job_settings(project, plan), state=StateFolder(folder / "state", plan.digest), state_uri=None, owner=own
-    )
-    os.environ.update(flink_environment(project, f"shadow-{folder.name}"))
+    settings = replace(job_settings(project, plan), state=state_of(namespace), state_uri=None, owner=own)
+    os.environ.update(flink_environment(project, f"shadow-{namespace.name}"))
     run_bounded(plan, kafka, settings)
 
 
