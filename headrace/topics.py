@@ -1,8 +1,10 @@
 """Which topics a project has, and how they are made: each process that needs them makes those that are missing."""
 
+from dataclasses import replace
+
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.errors import DeclarationError
-from headrace_streaming.topics import GroupTopics
+from headrace_streaming.topics import LARGEST_RECORD_BYTES, GroupTopics
 
 from headrace.project import Project
 from headrace.settings import KafkaSettings
@@ -23,8 +25,13 @@ def project_topics(project: Project) -> dict[str, TopicSpec]:
     def add(name: str, partitions: int) -> None:
         found[name] = TopicSpec(partitions=partitions, replication=kafka.replication, config=_KEEP)
 
-    for contract in (*project.readable.values(), *project.rekeyed.values()):
+    for contract in project.contracts.values():
         found[contract.topic(prefix)] = _of_event(contract, kafka)
+    for made in (*project.derived.values(), *project.rekeyed.values()):
+        spec = _of_event(made, kafka)
+        found[made.topic(prefix)] = replace(
+            spec, config={**spec.config, "max.message.bytes": str(LARGEST_RECORD_BYTES)}
+        )
     for view in project.views.values():
         add(view.topic(prefix), view.contract.topic_partitions or kafka.partitions)
     for model in project.model_declarations.values():

@@ -87,7 +87,7 @@ def past_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic:
     read = {
         **{rows_of(view): ("source_partition", "source_offset", "TRUE") for view in views},
         **{f"raw.ops_{ledger}": ("partition", "offset", f'"view" IN ({names})') for ledger in LEDGERS},
-        # What a sink could not hand over, and labels without their event, say nothing of the job.
+        # What a sink could not hand over, and what is no part of another topic, say nothing of the job.
         "raw.ops_dead_letters": ("partition", "offset", _letters_of_the_job(topic)),
         # Imported events stand before the first of the topic: they are past, whoever has read the topic or not.
         events_of(views[0]): ("_partition", "_offset", '"_offset" < 0'),
@@ -107,7 +107,7 @@ def past_of(connection: duckdb.DuckDBPyConnection, views: Sequence[View], topic:
 
 def _letters_of_the_job(topic: str) -> str:
     of_a_sink = f"starts_with(coalesce(\"event\", ''), {text(SINK_LETTERS)})"
-    return f'"topic" = {text(topic)} AND "reason" <> {text("unmatched")} AND NOT {of_a_sink}'
+    return f"\"topic\" = {text(topic)} AND \"reason\" NOT IN ('unmatched', 'too_large') AND NOT {of_a_sink}"
 
 
 def past_before(connection: duckdb.DuckDBPyConnection, view: View, offsets: dict[int, int]) -> Past:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import orjson
 from headrace_ingestion.headers import EVENT_ID
 from headrace_ingestion.records import StoredRecord
 from headrace_ingestion.settings import KafkaConnection
-from headrace_lake.decode import key_text
+from headrace_lake.letters import dead_letter
 from headrace_lake.tables import SINK_LETTERS, dead_letters_table
 from kafka import KafkaProducer
 
@@ -20,12 +19,6 @@ from headrace.sinks.target import Refusal
 
 if TYPE_CHECKING:
     from headrace_lake.catalog import Lake
-
-LARGEST_VALUE_BYTES = 700_000
-"""In base 64, and in a letter, more would be too large for the topic."""
-
-_LARGEST_KEY_BYTES = 8_192
-"""A key stands in a letter and beside it."""
 
 _ANSWER_MS = 30_000
 
@@ -88,22 +81,8 @@ def sink_letter(event: str, refusal: Refusal, now_ms: int) -> dict[str, Any]:
         now_ms: The time of day, in milliseconds since 1970.
     """
     record = refusal.outgoing.record
-    value, key = record.value or b"", record.key or b""
-    is_kept, is_key_kept = len(value) <= LARGEST_VALUE_BYTES, len(key) <= _LARGEST_KEY_BYTES
-    lacking = " and ".join(["key"] * (not is_key_kept) + ["value"] * (not is_kept))
-    return {
-        "reason": refusal.reason,
-        "detail": f"{refusal.detail} (too large to be kept here: the {lacking})" if lacking else refusal.detail,
-        "event": event,
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "record_timestamp_ms": record.timestamp if record.timestamp >= 0 else None,
-        "event_id": refusal.outgoing.event_id,
-        "key": key_text(record.key) if is_key_kept else None,
-        "value": base64.b64encode(value).decode("ascii") if is_kept else None,
-        "recorded_at_ms": now_ms,
-    }
+    id_ = refusal.outgoing.event_id
+    return dead_letter(record, refusal.reason, refusal.detail, event=event, event_id=id_, key=record.key, now_ms=now_ms)
 
 
 def letters_of(

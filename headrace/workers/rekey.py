@@ -44,13 +44,14 @@ def rekeyers(project: Project, stop: threading.Event) -> list[Rekeyer]:
     merged = [contract for contract in derived if isinstance(contract, MergedContract)]
     name = f"{prefix}headrace-rekey.{project.settings.name}"
     turns = copies(project.readable, project.rekeyed.values(), merged, prefix)
-    found = [Rekeyer(connection, turns, name)] if turns else []
-    around = Around(prefix, GroupTopics(prefix).dead_letters, stop.wait)
+    dead_letters = GroupTopics(prefix).dead_letters
+    found = [Rekeyer(connection, turns, name, dead_letters)] if turns else []
+    around = Around(prefix, dead_letters, stop.wait)
     for contract in derived:
         if isinstance(contract, JoinedContract):
             turn = label_turn(contract, partial(_events_by_id, project, contract), around)
             topic = contract.label_contract.topic(prefix)
-            found.append(Rekeyer(connection, {topic: turn}, f"{name}.{contract.name}", BATCH_EVERY_MS))
+            found.append(Rekeyer(connection, {topic: turn}, f"{name}.{contract.name}", dead_letters, BATCH_EVERY_MS))
     return found
 
 

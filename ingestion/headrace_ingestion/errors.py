@@ -37,6 +37,7 @@ Reason = Literal[
     "wrong_event_id",
     "from_the_future",
     "unmatched",
+    "too_large",
 ]
 """Why a record is refused; the `reason` of a dead letter."""
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import orjson
 from headrace_ingestion.accepted import values_to_send
 from headrace_ingestion.codec import compile_encoder, compile_parser
 from headrace_ingestion.durations import duration_ms, format_duration
-from headrace_ingestion.errors import EventError, Reason
+from headrace_ingestion.errors import EventError
 from headrace_ingestion.headers import CONTRACT, EVENT_ID
 from headrace_ingestion.joined import TOLD, JoinedContract, label_field
-from headrace_ingestion.records import Parsed, Record, Refused
+from headrace_ingestion.records import Parsed, Record
 from headrace_ingestion.timestamps import format_timestamp, timestamp_ms
 
-from headrace_streaming.outgoing import Outgoing, StoppedTurn, Turn, Turned, with_headers
+from headrace_streaming.outgoing import Outgoing, Source, StoppedTurn, Turn, Turned, letter_of, with_headers
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +25,8 @@ BATCH_EVERY_MS = 1_000
 _FIRST_LOOK_SECONDS = 1.0
 _LONGEST_LOOK_SECONDS = 10.0
 
-FindEvents = Callable[[Collection[str]], Mapping[str, tuple[Mapping[str, Any], int]]]
+_Event = tuple[Mapping[str, Any], int]
+FindEvents = Callable[[Collection[str]], Mapping[str, _Event]]
 """Event ids → of those that are there, the fields as the SDK takes them, and the record timestamp in milliseconds."""
 
 
@@ -48,14 +46,6 @@ class Around(NamedTuple):
     clock: Callable[[], float] = time.monotonic
 
 
-@dataclass
-class _Batch:
-    """Labels that are read together."""
-
-    labels: list[tuple[Record, Parsed]] = field(default_factory=list)
-    refused: int = 0
-
-
 def label_turn(contract: JoinedContract, find: FindEvents, around: Around) -> Turn:
     """Return what turns labels into records of their join, or into dead letters where their event does not come.
 
@@ -69,29 +59,31 @@ def label_turn(contract: JoinedContract, find: FindEvents, around: Around) -> Tu
     """
     label = contract.label_contract
     parse, make = compile_parser(label), _record(contract, around.prefix)
-    dead = _dead_letter(contract, around.dead_letters)
+    unmatched = (
+        f"field '{contract.by}' names no event '{contract.to_contract.name}'"
+        f" that came within {format_duration(contract.wait)}"
+    )
+
+    def made(source: Source, event: _Event | None) -> Outgoing:
+        if event is None:
+            return letter_of(source, "unmatched", unmatched, around.dead_letters)
+        try:
+            return make(source, event)
+        except EventError as error:
+            # The lake holds events of earlier versions, which may lack what this one demands.
+            return letter_of(source, error.reason, error.detail, around.dead_letters)
 
     def turn(records: Sequence[Record]) -> Turned:
-        batch = _Batch()
-        for record in records:
-            parsed = parse(record)
-            if isinstance(parsed, Refused):
-                batch.refused += 1
-            else:
-                batch.labels.append((record, parsed))
-        found = _found({parsed.fields[contract.by] for _, parsed in batch.labels}, contract, find, around)
-        turned = Turned(refused=batch.refused)
-        for record, parsed in batch.labels:
-            event = found.get(parsed.fields[contract.by])
-            turned.records.append(dead(record, parsed) if event is None else _made(make, dead, record, parsed, event))
-        return turned
+        read = [(record, parse(record)) for record in records]
+        labels = [Source(record, label.name, one) for record, one in read if isinstance(one, Parsed)]
+        found = _found({one.parsed.fields[contract.by] for one in labels}, contract, find, around)
+        turned = [made(one, found.get(one.parsed.fields[contract.by])) for one in labels]
+        return Turned(turned, refused=len(read) - len(labels))
 
     return turn
 
 
-def _found(
-    ids: set[str], contract: JoinedContract, find: FindEvents, around: Around
-) -> dict[str, tuple[Mapping[str, Any], int]]:
+def _found(ids: set[str], contract: JoinedContract, find: FindEvents, around: Around) -> dict[str, _Event]:
     """Return the events that are there before the time is over.
 
     Raises:
@@ -109,26 +101,14 @@ def _found(
     return found
 
 
-_Make = Callable[[Record, Parsed, tuple[Mapping[str, Any], int]], Outgoing]
-_Dead = Callable[..., Outgoing]
-
-
-def _made(make: _Make, dead: _Dead, record: Record, parsed: Parsed, event: tuple[Mapping[str, Any], int]) -> Outgoing:
-    try:
-        return make(record, parsed, event)
-    except EventError as error:
-        # The lake holds events of earlier versions, which may lack what this one demands.
-        return dead(record, parsed, error.reason, error.detail)
-
-
-def _record(contract: JoinedContract, prefix: str) -> _Make:
+def _record(contract: JoinedContract, prefix: str) -> Callable[[Source, _Event], Outgoing]:
     label, to = contract.label_contract, contract.to_contract
     encode, to_send = compile_encoder(contract.of_records()), values_to_send(label)
     topic, delay_ms = contract.topic(prefix), duration_ms(contract.delay)
     names = {name: label_field(label, to, name) for name in label.fields}
 
-    def make(record: Record, parsed: Parsed, event: tuple[Mapping[str, Any], int]) -> Outgoing:
-        about, recorded_ms = event
+    def make(source: Source, event: _Event) -> Outgoing:
+        (record, _, parsed), (about, recorded_ms) = source, event
         visible_ms = max(parsed.event_time_ms, timestamp_ms(about[to.time]) + delay_ms)
         fields = {
             **about,
@@ -139,29 +119,6 @@ def _record(contract: JoinedContract, prefix: str) -> _Make:
         encoded = encode(fields)
         headers = with_headers(record, {EVENT_ID: parsed.event_id, CONTRACT: contract.label})
         # Neither of the two was known before its own record.
-        return Outgoing(topic, encoded.key, encoded.value, headers, max(record.timestamp, recorded_ms))
+        return Outgoing(topic, encoded.key, encoded.value, headers, max(record.timestamp, recorded_ms), source)
 
     return make
-
-
-def _dead_letter(contract: JoinedContract, topic: str) -> _Dead:
-    waited = format_duration(contract.wait)
-
-    def dead(record: Record, parsed: Parsed, reason: Reason = "unmatched", detail: str | None = None) -> Outgoing:
-        letter = {
-            "reason": reason,
-            "detail": detail
-            or f"field '{contract.by}' names no event '{contract.to_contract.name}' that came within {waited}",
-            "event": contract.label_contract.name,
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "record_timestamp_ms": record.timestamp,
-            "event_id": parsed.event_id,
-            "key": parsed.key,
-            "value": None if record.value is None else base64.b64encode(record.value).decode(),
-            "recorded_at_ms": time.time_ns() // 1_000_000,
-        }
-        return Outgoing(topic, parsed.key.encode(), orjson.dumps(letter), (), -1)
-
-    return dead

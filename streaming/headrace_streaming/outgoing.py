@@ -6,15 +6,33 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import orjson
 from headrace_ingestion.accepted import values_to_send
+from headrace_ingestion.clock import SystemClock
 from headrace_ingestion.codec import compile_encoder, compile_parser
 from headrace_ingestion.contract import Contract
+from headrace_ingestion.errors import Reason
 from headrace_ingestion.headers import CONTRACT, EVENT_ID
 from headrace_ingestion.joined import TOLD
 from headrace_ingestion.merged import EVENT, MergedContract, merged_id
 from headrace_ingestion.records import Headers, Parsed, Record, Refused
 from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.timestamps import format_timestamp
+from headrace_lake.letters import dead_letter
+
+
+class Source(NamedTuple):
+    """What an outgoing record is made of.
+
+    Attributes:
+        record: The record.
+        event: Name of its event.
+        parsed: What it holds.
+    """
+
+    record: Record
+    event: str
+    parsed: Parsed
 
 
 class Outgoing(NamedTuple):
@@ -22,17 +40,19 @@ class Outgoing(NamedTuple):
 
     Attributes:
         topic: Name of the topic.
-        key: The Kafka key.
+        key: The Kafka key; None: it has none.
         value: The value.
         headers: The headers.
         timestamp_ms: The record timestamp in milliseconds since 1970; -1 when it has none.
+        source: What it is made of; None: it is a dead letter.
     """
 
     topic: str
-    key: bytes
+    key: bytes | None
     value: bytes | None
     headers: Headers
     timestamp_ms: int
+    source: Source | None = None
 
 
 @dataclass
@@ -46,6 +66,21 @@ class Turned:
 
     records: list[Outgoing] = field(default_factory=list)
     refused: int = 0
+
+
+def letter_of(source: Source, reason: Reason, detail: str, topic: str) -> Outgoing:
+    """Return the dead letter of a record that cannot become what it should.
+
+    Args:
+        source: The record.
+        reason: Why, in a word.
+        detail: Why, in a sentence.
+        topic: Name of the topic of dead letters.
+    """
+    record, event, parsed = source
+    key, now_ms = parsed.key.encode(), SystemClock().now_ms()
+    letter = dead_letter(record, reason, detail, event=event, event_id=parsed.event_id, key=key, now_ms=now_ms)
+    return Outgoing(topic, None if letter["key"] is None else key, orjson.dumps(letter), (), -1)
 
 
 class StoppedTurn(Exception):  # noqa: N818  (no error: the process is to stop)
@@ -83,7 +118,7 @@ def copies(
         found.setdefault(topic, []).append(copy)
 
     for contract in rekeyed:
-        add(events[contract.name], _by_key(contract.key, contract.topic(prefix)))
+        add(events[contract.name], _by_key(contract.name, contract.key, contract.topic(prefix)))
     for merge in merged:
         for source in merge.sources:
             add(source, _into_merge(merge, source, merge.topic(prefix)))
@@ -106,11 +141,12 @@ def _turn(contract: Contract, made: Sequence[_Copy]) -> Turn:
     return turn
 
 
-def _by_key(key_field: str, topic: str) -> _Copy:
+def _by_key(event: str, key_field: str, topic: str) -> _Copy:
     def copy(record: Record, parsed: Parsed) -> Outgoing:
         # Value and timestamp stay; an id that its place gave it becomes a header.
         headers = with_headers(record, {EVENT_ID: parsed.event_id})
-        return Outgoing(topic, str(parsed.fields[key_field]).encode(), record.value, headers, record.timestamp)
+        key = str(parsed.fields[key_field]).encode()
+        return Outgoing(topic, key, record.value, headers, record.timestamp, Source(record, event, parsed))
 
     return copy
 
@@ -126,7 +162,8 @@ def _into_merge(merge: MergedContract, source: Contract, topic: str) -> _Copy:
             fields[TOLD] = format_timestamp(parsed.fields[source.progress])
         encoded = encode(fields)
         headers = with_headers(record, {EVENT_ID: merged_id(source.name, parsed.event_id), CONTRACT: label})
-        return Outgoing(topic, encoded.key, encoded.value, headers, record.timestamp)
+        made_of = Source(record, source.name, parsed)
+        return Outgoing(topic, encoded.key, encoded.value, headers, record.timestamp, made_of)
 
     return copy
 

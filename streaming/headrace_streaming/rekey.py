@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -25,10 +25,12 @@ from kafka.errors import (
     InvalidProducerEpochError,
     KafkaError,
     KafkaTimeoutError,
+    MessageSizeTooLargeError,
     ProducerFencedError,
 )
 
-from headrace_streaming.outgoing import Outgoing, StoppedTurn, Turn
+from headrace_streaming.outgoing import Outgoing, StoppedTurn, Turn, letter_of
+from headrace_streaming.topics import LARGEST_RECORD_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +41,22 @@ DISCOVERY_SECONDS = 5.0
 # A rekeyer that was killed holds up readers for this long, unless its successor ends its transaction before.
 _TRANSACTION_MS = 30_000
 _ANSWER_MS = 30_000
-# The largest event of a producer is larger yet in a merge or join: the broker decides about it, once it is compressed.
-_LARGEST_REQUEST_BYTES = 8 * 1024 * 1024
 
 
 class RekeyError(HeadraceError):
     """Events cannot be written by another key."""
+
+
+_Copy = tuple[str, str, int, int] | None
+"""The topic that a record goes to, and the place of the one that it is made of; None for a dead letter."""
+
+
+class _RefusedError(Exception):
+    """A topic takes none of the records of a batch, because that is too large."""
+
+    def __init__(self, records: Sequence[Outgoing], *, is_alone: bool) -> None:
+        super().__init__("a batch is too large")
+        self.records, self.is_alone = records, is_alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +77,24 @@ class Rekeyer:
         connection: Where the brokers are.
         turns: Topic → what its records become.
         name: Stable name of consumer group and transactions.
+        dead_letters: Name of the topic of dead letters: of records that are too large for the topics they go to.
         batch_every_ms: Shortest time between two transactions.
     """
 
     def __init__(
-        self, connection: KafkaConnection, turns: Mapping[str, Turn], name: str, batch_every_ms: int = BATCH_EVERY_MS
+        self,
+        connection: KafkaConnection,
+        turns: Mapping[str, Turn],
+        name: str,
+        dead_letters: str,
+        batch_every_ms: int = BATCH_EVERY_MS,
     ) -> None:
         self._connection = connection
         self._name = name
         self._turns = turns
+        self._dead_letters = dead_letters
+        self._suspects = set[_Copy]()
+        self._too_large = set[_Copy]()
         self._batch_every_seconds = batch_every_ms / 1000
         self.counters = RekeyCounters()
 
@@ -92,6 +113,8 @@ class Rekeyer:
     def _unfenced_session(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         try:
             self._session(stop, ready)
+        except _RefusedError as refused:
+            self._learn(refused)
         except (ProducerFencedError, InvalidProducerEpochError) as error:
             # Trying again here would shut the other one out, which would do the same.
             raise RekeyError(
@@ -103,6 +126,21 @@ class Rekeyer:
                 },
                 "headrace status",
             ) from error
+
+    def _learn(self, refused: _RefusedError) -> None:
+        """Note what is too large: the next session writes dead letters instead.
+
+        Raises:
+            MessageSizeTooLargeError: Only dead letters are, which the settings of the brokers have to let pass.
+        """
+        found = {_copy_of(one) for one in refused.records if one.source is not None}
+        if not found:
+            raise MessageSizeTooLargeError(f"{refused.records[0].topic} does not take its dead letters")
+        # Any record of a batch may be the one that is too large. Alone in its batch, it is.
+        if refused.is_alone:
+            self._too_large |= found
+        else:
+            self._suspects |= found
 
     def _session(self, stop: threading.Event, ready: Callable[[], None]) -> None:
         """Read and write with one consumer and one producer until `stop` is set or a client fails."""
@@ -148,18 +186,30 @@ class Rekeyer:
         """Write a batch and its offsets; all of it counts, or nothing."""
         # Before it begins: a turn may take longer than the broker leaves a transaction open.
         turned = [self._turns[place.topic](records) for place, records in batches.items()]
-        producer.begin_transaction()
-        futures = [_send(producer, record) for one in turned for record in one.records]
-        _await_all(producer, futures)
+        copies = [record for one in turned for record in one.records]
+        outgoing = copies
+        if self._too_large:
+            outgoing = [self._letter(one) if _copy_of(one) in self._too_large else one for one in copies]
+        _write(producer, outgoing, self._suspects)
         consumer.done(batches)
         due = consumer.due()
         producer.send_offsets_to_transaction(due, self._name)
         producer.commit_transaction()
         consumer.note_committed(due)
+        self._suspects.clear()
+        self._too_large.clear()
         past = self.counters
         read = sum(len(records) for records in batches.values())
         refused = sum(one.refused for one in turned)
-        self.counters = RekeyCounters(past.read + read, past.written + len(futures), past.refused + refused)
+        self.counters = RekeyCounters(past.read + read, past.written + len(outgoing), past.refused + refused)
+
+    def _letter(self, large: Outgoing) -> Outgoing:
+        """Return the dead letter of a record that its topic does not take."""
+        detail = f"{large.topic} takes no record of {len(large.value or b''):,} bytes"
+        if large.source is None:
+            return large
+        log.warning("%s: its event becomes a dead letter", detail)
+        return letter_of(large.source, "too_large", detail, self._dead_letters)
 
     def _producer(self) -> KafkaProducer:
         return KafkaProducer(
@@ -172,7 +222,7 @@ class Rekeyer:
             compression_type="lz4",
             linger_ms=2,
             batch_size=256 * 1024,
-            max_request_size=_LARGEST_REQUEST_BYTES,
+            max_request_size=LARGEST_RECORD_BYTES,
             max_block_ms=_ANSWER_MS,
             delivery_timeout_ms=_ANSWER_MS,
             request_timeout_ms=10_000,
@@ -189,21 +239,65 @@ def _send(producer: KafkaProducer, record: Outgoing) -> Any:
         value=record.value,
         headers=list(record.headers),
         # Finding it anew for each record is slow in Python.
-        partition=partition_of(record.key, partitions) if partitions else None,
+        partition=partition_of(record.key, partitions) if partitions and record.key is not None else None,
         timestamp_ms=record.timestamp_ms,
     )
 
 
-def _await_all(producer: KafkaProducer, futures: Sequence[Any]) -> None:
-    """Return when the broker has all of them.
+def _write(producer: KafkaProducer, records: Sequence[Outgoing], alone: Collection[_Copy]) -> None:
+    """Write records in a transaction that stays open.
+
+    Args:
+        producer: The producer.
+        records: The records.
+        alone: Those that get a batch of their own.
 
     Raises:
-        KafkaError: It has not.
+        _RefusedError: A batch is too large.
+        KafkaError: The broker has not taken all of them, for another reason.
     """
+    producer.begin_transaction()
+    sent: list[tuple[Outgoing, Any]] = []
+    for record in records:
+        is_alone = bool(alone) and _copy_of(record) in alone
+        if is_alone:
+            _flush(producer, sent)
+        try:
+            sent.append((record, _send(producer, record)))
+        except MessageSizeTooLargeError:
+            raise _RefusedError([record], is_alone=True) from None
+        except KafkaError:
+            # In a transaction of which a batch was refused, nothing more can be sent.
+            _check(sent, is_alone=False)
+            raise
+        if is_alone:
+            _flush(producer, sent, is_alone=True)
+    _flush(producer, sent)
+
+
+def _flush(producer: KafkaProducer, sent: Sequence[tuple[Outgoing, Any]], *, is_alone: bool = False) -> None:
     producer.flush(_ANSWER_MS / 1000)
-    for future in futures:
+    _check(sent, is_alone=is_alone)
+    for _, future in sent:
         # Flush does not mean success.
         if not future.is_done:
-            raise KafkaTimeoutError(f"{len(futures)} records were not written within {_ANSWER_MS / 1000:.0f} s")
+            raise KafkaTimeoutError(f"{len(sent)} records were not written within {_ANSWER_MS / 1000:.0f} s")
         if future.failed():
             raise future.exception
+
+
+def _check(sent: Sequence[tuple[Outgoing, Any]], *, is_alone: bool) -> None:
+    large = [
+        record
+        for record, future in sent
+        if future.is_done and future.failed() and isinstance(future.exception, MessageSizeTooLargeError)
+    ]
+    if large:
+        raise _RefusedError(large, is_alone=is_alone)
+
+
+def _copy_of(record: Outgoing) -> _Copy:
+    if record.source is None:
+        return None
+    of = record.source.record
+    return record.topic, of.topic, of.partition, of.offset

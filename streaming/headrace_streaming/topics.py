@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from headrace_features.view import View
 from headrace_ingestion.contract import Contract
 
+LARGEST_RECORD_BYTES = 8 * 1024 * 1024
+"""Of topics made of others: the largest event of a producer is larger yet by another key, in a merge or join."""
+
 
 @dataclass(frozen=True)
 class GroupTopics:

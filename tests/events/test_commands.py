@@ -334,7 +334,8 @@ def test_a_reason_that_does_not_exist_is_named(away: Run) -> None:
     assert answer.stderr == (
         "UnknownReasonError: no record is refused for the reason 'to_long'\n"
         "  reasons:  not_json, unknown_field, missing_field, wrong_type, out_of_range, pattern, not_allowed, too_long, "
-        "wrong_key, wrong_event_id, from_the_future, unmatched, sink_refused, sink_unreachable, sink_transform\n"
+        "wrong_key, wrong_event_id, from_the_future, unmatched, too_large, sink_refused, sink_unreachable, "
+        "sink_transform\n"
         "  try:      --reason too_long\n"
     )
 

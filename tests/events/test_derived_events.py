@@ -52,7 +52,12 @@ def test_what_is_made_of_others_is_not_sent(merged: Project) -> None:
 
 
 def test_it_has_a_topic_a_table_and_a_schema_of_its_own(merged: Project) -> None:
-    assert project_topics(merged)["events.activity"].partitions == 2
+    topics = project_topics(merged)
+    assert topics["events.activity"].partitions == 2
+    assert [topics[name].config.get("max.message.bytes") for name in ("events.activity", "events.login")] == [
+        "8388608",
+        None,
+    ]
     (table,) = [table for table in project_tables(merged) if table.full_name == "events.activity"]
     assert (table.committed_only, table.dead_letters_here) == (True, False)
     found = run(merged, "events", "schema", "activity")

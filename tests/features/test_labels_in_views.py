@@ -185,8 +185,9 @@ def test_a_rate_holds_the_labels_that_were_known_then_and_verify_agrees(
     events = happened(seed)
     count = into_lake(project, events)
     letter(project, "not_json", count - 1)
-    # That one was noted by whom the labels pass, not by the job.
+    # Those were noted by who writes the topics that are made of others, not by the job.
     letter(project, "unmatched", count + 50)
+    letter(project, "too_large", count + 60)
     past, done = filled(project, tmp_path / "seed")
     newest_ms = max(one.told_ms for one in events)
     waiting = [offset for offset, one in enumerate(events) if one.counts_ms > newest_ms]

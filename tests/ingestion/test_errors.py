@@ -57,7 +57,7 @@ def test_retryable_is_in_the_type() -> None:
 
 def test_the_reasons_are_those_of_the_wire_format() -> None:
     assert get_args(Reason) == REASONS
-    assert len(REASONS) == 12
+    assert len(REASONS) == 13
 
 
 def test_a_name_that_looks_like_none_has_no_closest() -> None:

@@ -161,6 +161,15 @@ def test_a_label_whose_event_does_not_come_is_a_dead_letter_and_the_others_go_on
     }  # fmt: skip
 
 
+def test_a_label_of_almost_a_megabyte_without_its_event_is_a_letter_that_its_topic_takes(join: JoinedContract) -> None:
+    letter, made = turned(join, Payments(p=PAYMENT), ("x" * 950_000, 0), ("p", 0))
+    assert letter.value is not None
+    told = json.loads(letter.value)
+    assert (letter.key, told["key"], told["value"], told["offset"], told["event_id"]) == (None, None, None, 0, "l0")
+    assert told["detail"].endswith(" within 30s (too large to be kept here: the key and value)")
+    assert made.topic == "x.events.outcome"
+
+
 def test_an_event_that_lacks_what_its_contract_demands_now_makes_a_dead_letter(join: JoinedContract) -> None:
     (letter,) = turned(join, Payments(p={name: value for name, value in PAYMENT.items() if name != "lines"}), ("p", 0))
     assert letter.value is not None

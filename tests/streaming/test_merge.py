@@ -127,9 +127,8 @@ def test_events_come_together_each_once_and_go_on_by_another_key(broker: Any, tm
     turns = copies(events, [by_shop], [merge], prefix)
     stops = [threading.Event() for _ in range(2)]
     # The first is ended while it writes; the second goes on where that one has committed.
-    threads = [
-        threading.Thread(target=Rekeyer(connection, turns, "merge-of-the-test").run, args=[stop]) for stop in stops
-    ]
+    rekeyers = [Rekeyer(connection, turns, "merge-of-the-test", f"{prefix}dead_letters") for _ in stops]
+    threads = [threading.Thread(target=rekeyer.run, args=[stop]) for rekeyer, stop in zip(rekeyers, stops, strict=True)]
     threads[0].start()
     with Producer([events["payment"], events["login"]], connection) as producer:
         for number in range(300):

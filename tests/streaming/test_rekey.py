@@ -1,8 +1,12 @@
 """Events by another key: each once, whatever happens to who writes them, and as they were."""
 
+import base64
+import json
+import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -14,7 +18,9 @@ from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.settings import KafkaConnection
 from headrace_streaming.outgoing import copies
 from headrace_streaming.rekey import Rekeyer, RekeyError
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from headrace_streaming.topics import LARGEST_RECORD_BYTES
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource
 
 PARTITIONS = 3
 
@@ -34,12 +40,14 @@ def pay(broker: Any) -> tuple[Contract, KafkaConnection]:
                 "terminal": {"type": "long"},
                 "at": {"type": "timestamp"},
                 "amount": {"type": "double", "minimum": 0},
+                "note": {"type": "string", "required": False},
             },
         }
     )
     connection = KafkaConnection(bootstrap_servers=broker.bootstrap_servers, topic_prefix=prefix)
     broker.create_topic(f"{prefix}events.pay", PARTITIONS)
     broker.create_topic(f"{prefix}events.pay.by.terminal", PARTITIONS)
+    broker.create_topic(f"{prefix}dead_letters", PARTITIONS)
     return contract, connection
 
 
@@ -49,7 +57,7 @@ def start(
     """Run a rekeyer in a thread: what stops it, the thread, and what it ended with."""
     stop, failures = threading.Event(), list[HeadraceError]()
     turns = copies({"pay": contract}, [RekeyedContract(contract, "terminal")], prefix=connection.topic_prefix)
-    rekeyer = Rekeyer(connection, turns, "rekey-of-the-test")
+    rekeyer = Rekeyer(connection, turns, "rekey-of-the-test", f"{connection.topic_prefix}dead_letters")
 
     def body() -> None:
         try:
@@ -62,9 +70,11 @@ def start(
     return stop, thread, failures
 
 
-def committed(connection: KafkaConnection, enough: Callable[[list[Any]], bool]) -> list[Any]:
-    """The records of the topic by terminal that a reader of whole transactions sees, once there are enough of them."""
-    topic = f"{connection.topic_prefix}events.pay.by.terminal"
+def committed(
+    connection: KafkaConnection, enough: Callable[[list[Any]], bool], name: str = "events.pay.by.terminal"
+) -> list[Any]:
+    """The records of a topic that a reader of whole transactions sees, once there are enough of them."""
+    topic = f"{connection.topic_prefix}{name}"
     options = {"auto_offset_reset": "earliest", "isolation_level": "read_committed", "enable_auto_commit": False}
     consumer = KafkaConsumer(**connection.client_options(), **options)
     found: list[Any] = []
@@ -151,3 +161,63 @@ def test_what_the_contract_refuses_is_left_out_and_a_missing_id_is_the_place(
         (b"7", b"pay-1-0"),
         (b"8", b"pay-1-3"),
     ]
+
+
+def test_an_event_whose_copy_its_topic_does_not_take_is_a_dead_letter_and_the_others_go_on(
+    pay: tuple[Contract, KafkaConnection],
+) -> None:
+    contract, connection = pay
+    topic = f"{connection.topic_prefix}events.pay.by.terminal"
+    with closing(KafkaAdminClient(**connection.client_options())) as admin:
+        admin.alter_configs([ConfigResource("TOPIC", topic, {"max.message.bytes": "100000"})])
+    large = noise()[:750_000]
+    sizes = (0, 200_000, len(large), 0, 150_000, 0, 150_000, 0)
+    with Producer([contract], connection) as producer:
+        for number, size in enumerate(sizes):
+            fields = {"card": "c", "terminal": number, "at": "2026-01-31T12:00:00Z", "amount": 1}
+            note = {"note": large[:size]}
+            producer.send("pay", fields | note, event_id=f"e{number}", timestamp_ms=1_769_860_800_000)
+    stop, thread, failures = start(contract, connection)
+    try:
+        copies_ = committed(connection, lambda found: len(found) == 4)
+        written = committed(connection, lambda found: len(found) == 4, "dead_letters")
+    finally:
+        stop.set()
+        thread.join(120)
+    assert failures == []
+    assert sorted(dict(record.headers)["event_id"] for record in copies_) == [b"e0", b"e3", b"e5", b"e7"]
+    kept, cut, *others = sorted((json.loads(one.value) for one in written), key=lambda one: str(one["event_id"]))
+    assert json.loads(base64.b64decode(kept.pop("value")))["note"] == large[:200_000]
+    assert [
+        (one["reason"], one["event"], one["topic"], one["key"], one["event_id"]) for one in (kept, cut, *others)
+    ] == [("too_large", "pay", f"{connection.topic_prefix}events.pay", "c", f"e{number}") for number in (1, 2, 4, 6)]
+    assert (cut["value"], cut["offset"] - kept["offset"]) == (None, 1)
+    assert cut["detail"] == (
+        f"{topic} takes no record of {len(large) + 80:,} bytes (too large to be kept here: the value)"
+    )
+
+
+def test_the_largest_event_that_a_topic_takes_is_copied_where_copies_have_the_room_of_theirs(
+    pay: tuple[Contract, KafkaConnection],
+) -> None:
+    contract, connection = pay
+    topic = f"{connection.topic_prefix}events.pay.by.terminal"
+    with closing(KafkaAdminClient(**connection.client_options())) as admin:
+        admin.alter_configs([ConfigResource("TOPIC", topic, {"max.message.bytes": str(LARGEST_RECORD_BYTES)})])
+    frame = b'{"card":"c","terminal":7,"at":"2026-01-31T12:00:00Z","amount":1,"note":"%s"}'
+    value = frame % noise()[: 1_048_588 - 88 - len(frame)].encode()
+    with closing(KafkaProducer(**connection.client_options(), max_request_size=2_000_000)) as producer:
+        producer.send(contract.topic(connection.topic_prefix), key=b"c", value=value).get(30)
+    stop, thread, failures = start(contract, connection)
+    try:
+        (record,) = committed(connection, lambda found: len(found) == 1)
+    finally:
+        stop.set()
+        thread.join(120)
+    assert (failures, record.key, record.value == value) == ([], b"7", True)
+
+
+def noise() -> str:
+    """Text of JSON that does not compress, of more than a megabyte."""
+    letters = base64.b85encode(random.Random(7).randbytes(900_000)).decode()
+    return letters.replace('"', "").replace("\\", "")
