@@ -17,10 +17,10 @@ from headrace_lake.layout import is_table, table_folder
 from headrace_lake.partitions import stored_partition
 from headrace_lake.rebuild.comparing import Comparison, compare, undeclared_columns, wanted_deletions
 from headrace_lake.rebuild.reading import reach_of, read_anew
-from headrace_lake.rebuild.swapping import kept_table, swap_in
+from headrace_lake.rebuild.swapping import swap_in
 from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep.compact import compact
-from headrace_lake.upkeep.files import opened
+from headrace_lake.upkeep.files import kept_table, opened
 from headrace_lake.upkeep.rewrite import ENGINE_ERRORS, Engine
 
 from headrace.project import Project

@@ -126,14 +126,14 @@ def append_rows(lake: Place, spec: TableSpec, rows: pa.Table, who: str) -> None:
 
 
 def append_records(
-    lake: Place, spec: TableSpec, records: Sequence[tuple[dict[str, Any], str, datetime]], who: str
+    lake: Place, spec: TableSpec, records: Sequence[tuple[dict[str, Any], str | None, datetime]], who: str
 ) -> None:
     """Append what a command or a server notes, as `append_rows` does; none for none.
 
     Args:
         lake: Folder of the lake.
         spec: The table.
-        records: Column → value, the key, and when it was noted, UTC.
+        records: Column → value, the key (None: it has none), and when it was noted, UTC.
         who: Stands in the log.
 
     Raises:

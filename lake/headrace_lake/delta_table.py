@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -105,17 +106,39 @@ def _innermost(error: Exception) -> str:
     return next((line for line in reversed(lines) if line), type(error).__name__)
 
 
-def _made(folder: Place, spec: TableSpec) -> DeltaTable:
+def make_table(
+    folder: Place,
+    schema: pa.Schema,
+    *,
+    properties: Mapping[str, str] | None = None,
+    partition_by: str | None = None,
+) -> DeltaTable:
+    """Make a table where none is, and return a handle of the one that is there then.
+
+    Args:
+        folder: Its folder.
+        schema: Its columns.
+        properties: Table properties by Delta's own names.
+        partition_by: Column whose values are folders.
+
+    Raises:
+        CommitFailedError: Somebody made it in the same instant.
+    """
     make_folder(folder)
+    return DeltaTable.create(
+        str(folder),
+        DeltaSchema.from_arrow(schema),
+        mode="ignore",
+        partition_by=None if partition_by is None else [partition_by],
+        configuration=None if properties is None else dict(properties),
+        storage_options=delta_options(folder),
+    )
+
+
+def _made(folder: Place, spec: TableSpec) -> DeltaTable:
+    column = None if spec.partition is None else spec.partition.column
     try:
-        return DeltaTable.create(
-            str(folder),
-            DeltaSchema.from_arrow(made_schema(spec)),
-            mode="ignore",
-            partition_by=None if spec.partition is None else [spec.partition.column],
-            configuration=table_properties(spec),
-            storage_options=delta_options(folder),
-        )
+        return make_table(folder, made_schema(spec), properties=table_properties(spec), partition_by=column)
     except CommitFailedError:
         return delta_table(folder)  # another writer made it in the same instant
 

@@ -8,13 +8,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from headrace_lake.catalog import Lake
-from headrace_lake.commit import append_rows
+from headrace_lake.commit import append_records
 from headrace_lake.layout import is_table, table_folder
 from headrace_lake.place import Place
-from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import Column, TableSpec
 
 TABLE = "ops.forgotten"
@@ -92,14 +89,11 @@ def record_forgotten(lake: Place, missing: Sequence[Missing], salt: str, who: st
     Raises:
         LakeWriteError: They could not be stored.
     """
-    if not missing:
-        return
-    place = {"_partition": None, "_offset": None, "_key": None, "_recorded_at": now}
     listed = [
         {
             "table": one.table, "field": one.field, "kind": one.kind, "salt": salt,
-            "digest": digest_of(salt, one.value), "who": who, "forgotten_at": now, **place,
+            "digest": digest_of(salt, one.value), "who": who, "forgotten_at": now,
         }
         for one in missing
     ]  # fmt: skip
-    append_rows(lake, _SPEC, pa.Table.from_pylist(listed, schema=arrow_schema(_SPEC)), who)
+    append_records(lake, _SPEC, [(record, None, now) for record in listed], who)

@@ -225,8 +225,7 @@ class ObjectPlace:
                 "endpoint": self.store.endpoint or "Amazon S3",
                 "access_key_id": self.store.access_key_id or "as the environment says",
             },
-            f"aws s3 ls {SCHEME}{self._bucket}/"
-            + (f" --endpoint-url {self.store.endpoint}" if self.store.endpoint else ""),
+            self.store.command(f"ls {SCHEME}{self._bucket}/"),
         )
 
 

@@ -13,7 +13,7 @@ from headrace_lake.commit import append_rows
 from headrace_lake.rebuild import swapping
 from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep.deletions import Deletion
-from headrace_lake.upkeep.files import stored_files
+from headrace_lake.upkeep.files import kept_table, stored_files
 from headrace_lake.upkeep.rewrite import Engine
 from kafka import KafkaProducer
 from lake_project import EVENT
@@ -66,7 +66,7 @@ def rows(project: Project) -> list[tuple[Any, ...]]:
 
 def delete(project: Project, condition: str) -> int:
     """Damage the table."""
-    table = swapping.kept_table(project.folders.lake, spec_of(project))
+    table = kept_table(project.folders.lake, spec_of(project))
     files = lambda handle: stored_files(handle, "started_at")  # noqa: E731
     return Deletion(table, condition, files, "delete", "test", Engine()).run()
 

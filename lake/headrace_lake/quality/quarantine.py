@@ -9,13 +9,13 @@ from datetime import datetime
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.schema import Schema as DeltaSchema
 
 from headrace_lake.catalog import Lake
 from headrace_lake.commit import ATTEMPTS, append
+from headrace_lake.delta_table import make_table
 from headrace_lake.errors import LakeWriteError
 from headrace_lake.layout import is_table, table_folder
-from headrace_lake.place import Place, delta_options, delta_table, make_folder, what_writing_needs
+from headrace_lake.place import Place, delta_table, what_writing_needs
 from headrace_lake.quality.rules import Finding, Rule
 from headrace_lake.query import Limits
 from headrace_lake.schemas import TIMESTAMP
@@ -117,15 +117,7 @@ def record_findings(lake: Place, findings: Sequence[Finding], now: datetime, who
 def _opened(lake: Place, name: str, schema: pa.Schema) -> DeltaTable:
     folder = table_folder(lake, "ops", name)
     try:
-        if not is_table(folder):
-            make_folder(folder)
-            DeltaTable.create(
-                str(folder),
-                DeltaSchema.from_arrow(schema),
-                mode="ignore",
-                storage_options=delta_options(folder),
-            )
-        return delta_table(folder)
+        return delta_table(folder) if is_table(folder) else make_table(folder, schema)
     except (DeltaError, OSError) as error:
         raise _write_error(lake, name, str(error)) from error
 

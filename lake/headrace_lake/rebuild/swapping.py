@@ -14,16 +14,10 @@ from headrace_lake.layout import is_table, table_folder
 from headrace_lake.rebuild.comparing import IS_OF_TOPIC
 from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep.compact import LEVEL
-from headrace_lake.upkeep.files import KeptTable, by_partition, stored_files
+from headrace_lake.upkeep.files import by_partition, kept_table, stored_files
 from headrace_lake.upkeep.rewrite import Engine, Replacement, replace_files, write_merged
 
 WHO = "headrace lake rebuild"
-
-
-def kept_table(lake: Path, spec: TableSpec) -> KeptTable:
-    """Return a declared table as upkeep sees it."""
-    folder = table_folder(lake, spec.schema, spec.name)
-    return KeptTable(spec.schema, spec.name, folder, spec.time_column, spec.sort_columns, is_declared=True)
 
 
 def swap_in(lake: Path, fresh: Path, spec: TableSpec, old: DeltaTable | None, left_out: str, engine: Engine) -> bool:

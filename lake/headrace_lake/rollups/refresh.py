@@ -15,13 +15,12 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.schema import Schema as DeltaSchema
 
 from headrace_lake.catalog import Lake
-from headrace_lake.delta_table import deleted_before, open_for_read
+from headrace_lake.delta_table import deleted_before, make_table, open_for_read
 from headrace_lake.errors import LakeError, LakeWriteError
 from headrace_lake.layout import Schema, table_folder
-from headrace_lake.place import Place, delta_options, delta_table, make_folder, what_writing_needs
+from headrace_lake.place import Place, delta_table, what_writing_needs
 from headrace_lake.query import Limits
 from headrace_lake.rollups.rollup import Rollup
 from headrace_lake.tables import TableSpec
@@ -243,15 +242,8 @@ def _write(
 
 def _made(lake: Place, rollup: Rollup, schema: pa.Schema) -> DeltaTable:
     folder = table_folder(lake, "rollups", rollup.name)
-    make_folder(folder)
     properties = {"delta.dataSkippingStatsColumns": "pane_start,_recorded_at", "delta.checkpointInterval": "20"}
-    return DeltaTable.create(
-        str(folder),
-        DeltaSchema.from_arrow(schema),
-        mode="ignore",
-        configuration=properties,
-        storage_options=delta_options(folder),
-    )
+    return make_table(folder, schema, properties=properties)
 
 
 def _events_are_gone(rollup: Rollup, gone_ms: int) -> LakeError:

@@ -79,6 +79,12 @@ class StoredFile:
         return folder / unquote(self.path)
 
 
+def kept_table(lake: Place, spec: TableSpec) -> KeptTable:
+    """Return a declared table as upkeep sees it."""
+    folder = table_folder(lake, spec.schema, spec.name)
+    return KeptTable(spec.schema, spec.name, folder, spec.time_column, spec.sort_columns, is_declared=True)
+
+
 def kept_tables(lake: Place, specs: Sequence[TableSpec], names: Sequence[str] = ()) -> list[KeptTable]:
     """Return the stored tables, by name.
 
@@ -93,10 +99,8 @@ def kept_tables(lake: Place, specs: Sequence[TableSpec], names: Sequence[str] = 
     declared = {(spec.schema, spec.name): spec for spec in specs}
     found = {}
     for schema, name in stored_tables(lake):
-        spec, folder = declared.get((schema, name)), table_folder(lake, schema, name)
-        table = KeptTable(schema, name, folder)
-        if spec is not None:
-            table = KeptTable(schema, name, folder, spec.time_column, spec.sort_columns, is_declared=True)
+        spec = declared.get((schema, name))
+        table = KeptTable(schema, name, table_folder(lake, schema, name)) if spec is None else kept_table(lake, spec)
         found[table.full_name] = table
     for name in names:
         if name not in found:
