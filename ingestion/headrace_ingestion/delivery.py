@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, TypeAlias
 
 from headrace_ingestion.errors import DeliveryError
-from headrace_ingestion.transport import DeliveryReport, OutgoingRecord
+from headrace_ingestion.transport import DeliveryReport, OnResult, OutgoingRecord
+
+logger = logging.getLogger(__name__)
+
+Result: TypeAlias = "DeliveryReport | DeliveryError"
 
 
 class Counters(NamedTuple):
@@ -56,6 +62,9 @@ class Answerer(Protocol):
     def settle(self, delivery: Delivery, result: DeliveryReport | DeliveryError) -> None:
         """Answer a delivery."""
 
+    def settle_all(self, answers: Sequence[tuple[Delivery, Result]]) -> None:
+        """Answer several, in their order."""
+
     def wait(self, delivery: Delivery, timeout_seconds: float | None) -> bool:
         """Wait for the answer; return whether it is there."""
 
@@ -91,6 +100,9 @@ class Delivery:
         """Take the answer; done by what carries the event."""
         self._answerer.settle(self, result)
 
+    __call__ = settle
+    """A delivery is an `OnResult`."""
+
     def result(self, timeout_seconds: float | None = None) -> DeliveryReport:
         """Wait for the answer and return where the event stands.
 
@@ -108,3 +120,17 @@ class Delivery:
         if self.report is None:
             raise RuntimeError(f"event {self.event_id} was settled without a report or an error")
         return self.report
+
+
+def answer_all(answers: Sequence[tuple[OnResult, Result]]) -> None:
+    """Give every answer in its order; deliveries of one producer get theirs together, which costs a fraction."""
+    deliveries = [(on_result, result) for on_result, result in answers if type(on_result) is Delivery]
+    if len(deliveries) == len(answers) and len({id(delivery._answerer) for delivery, _ in deliveries}) == 1:
+        deliveries[0][0]._answerer.settle_all(deliveries)
+        return
+    for on_result, result in answers:
+        try:
+            on_result(result)
+        except Exception:
+            # One that cannot take its answer must not keep the others from theirs.
+            logger.exception("an answer could not be given")

@@ -20,7 +20,9 @@ from headrace_ingestion.settings import KafkaConnection
 from headrace_ingestion.transport import DeliveryReport, OnResult, OutgoingRecord
 
 if TYPE_CHECKING:
-    from kafka import KafkaProducer
+    from kafka import KafkaProducer, TopicPartition
+
+    from headrace_ingestion.kafka_batches import Batches
 
 _CLIENT_LOG = logging.getLogger("kafka.net.manager")
 LINGER_MS = 5
@@ -41,8 +43,9 @@ class KafkaTransport:
         self._timeout_ms = round(delivery_timeout_seconds * 1000)
         self._producer: KafkaProducer | None = None
         self._client_errors: tuple[type[Exception], ...] = ()
-        # Topic → number of partitions, and until when to believe it.
-        self._partitions: dict[str, tuple[int, float]] = {}
+        self._batches: Batches | None = None
+        # Topic → its partitions as the client names them, and until when to believe it.
+        self._partitions: dict[str, tuple[list[TopicPartition], float]] = {}
 
     @property
     def place(self) -> str:
@@ -98,6 +101,15 @@ class KafkaTransport:
             _CLIENT_LOG.removeHandler(failures)
         # At exit the client would close itself first, at once, under the feet of a producer that flushes.
         self._producer._unregister_cleanup()
+        self._batches = self._make_batches(self._producer)
+
+    def _make_batches(self, producer: KafkaProducer) -> Batches | None:
+        from headrace_ingestion.kafka_batches import Batches, client_is_known
+
+        return Batches(producer, BATCH_BYTES, self._refused) if client_is_known() else None
+
+    def _refused(self, error: BaseException, record: OutgoingRecord) -> DeliveryError:
+        return delivery_error(error, self.place, record.topic, len(record.value))
 
     def _why_no_connection(self, error: Exception, last: BaseException | None) -> DeliveryError:
         if last is None:
@@ -118,16 +130,22 @@ class KafkaTransport:
             UnknownTopicError: The broker has no such topic.
             DeliveryError: The record can never be taken.
         """
+        known = self._partitions.get(record.topic)
+        try:
+            if known is None or time.monotonic() >= known[1]:
+                known = self._find_partitions(record.topic)
+            partition = known[0][partition_of(record.key, len(known[0]))]
+            if self._batches is None or not self._batches.add(partition, record, on_result):
+                self._send_alone(partition, record, on_result)
+        except self._client_errors as error:
+            raise self._refused(error, record) from error
+
+    def _send_alone(self, partition: TopicPartition, record: OutgoingRecord, on_result: OnResult) -> None:
+        """Send by the client's own way: what is large, or everything, by a client whose inside is not known."""
         producer: Any = self._producer
         topic, key, value, headers, timestamp_ms = record
-        try:
-            known = self._partitions.get(topic)
-            partitions = known[0] if known is not None and time.monotonic() < known[1] else self._find_partitions(topic)
-            partition = partition_of(key, partitions)
-            future = producer.send(topic, value, key, headers, partition, timestamp_ms)
-        except self._client_errors as error:
-            raise delivery_error(error, self.place, topic, len(value)) from error
-        answer = _Answer(on_result, self, topic, len(value))
+        future = producer.send(topic, value, key, headers, partition.partition, timestamp_ms)
+        answer = _Answer(on_result, self, record)
         future.add_callback(answer.stored)
         future.add_errback(answer.refused)
 
@@ -142,17 +160,19 @@ class KafkaTransport:
         except KafkaTimeoutError:
             self._producer.close(0)
 
-    def _find_partitions(self, topic: str) -> int:
+    def _find_partitions(self, topic: str) -> tuple[list[TopicPartition], float]:
         """Ask the client, which may wait for its broker."""
+        from kafka import TopicPartition
         from kafka.errors import KafkaTimeoutError
 
         producer: Any = self._producer
         try:
-            partitions = len(producer.partitions_for(topic))
+            count = len(producer.partitions_for(topic))
         except KafkaTimeoutError as error:
             raise self._why_no_partitions(topic) from error
-        self._partitions[topic] = (partitions, time.monotonic() + PARTITIONS_KNOWN_SECONDS)
-        return partitions
+        partitions = [TopicPartition(topic, number) for number in range(count)]
+        found = self._partitions[topic] = (partitions, time.monotonic() + PARTITIONS_KNOWN_SECONDS)
+        return found
 
     def _why_no_partitions(self, topic: str) -> BrokerUnavailableError | UnknownTopicError:
         """Ask a broker directly: the producer does not tell a missing topic from a missing broker."""
@@ -203,20 +223,19 @@ class _Failures(logging.Handler):
 class _Answer:
     """Turns the client's answer for one record into ours; one small object a record, where closures would be nine."""
 
-    __slots__ = ("_on_result", "_topic", "_transport", "_value_bytes")
+    __slots__ = ("_on_result", "_record", "_transport")
 
-    def __init__(self, on_result: OnResult, transport: KafkaTransport, topic: str, value_bytes: int) -> None:
+    def __init__(self, on_result: OnResult, transport: KafkaTransport, record: OutgoingRecord) -> None:
         self._on_result = on_result
         self._transport = transport
-        self._topic = topic
-        self._value_bytes = value_bytes
+        self._record = record
 
     def stored(self, place: Any) -> None:
         # The client's RecordMetadata: topic, partition, both, offset, timestamp.
-        self._on_result(DeliveryReport(self._topic, place[1], place[3], place[4]))
+        self._on_result(DeliveryReport(place[0], place[1], place[3], place[4]))
 
     def refused(self, error: BaseException) -> None:
-        self._on_result(delivery_error(error, self._transport.place, self._topic, self._value_bytes))
+        self._on_result(self._transport._refused(error, self._record))
 
 
 def accepts(server: str) -> bool:

@@ -265,7 +265,7 @@ class Producer:
 
     def _hand_over(self, delivery: Delivery) -> None:
         try:
-            self._transport.send(delivery.record, delivery.settle)
+            self._transport.send(delivery.record, delivery)
         except (BrokerUnavailableError, UnknownTopicError):
             self._outbox.queue(delivery)
         except DeliveryError as error:

@@ -111,7 +111,7 @@ class Sender:
                 parked[record.topic].append(rest.popleft())
                 continue
             try:
-                send(record, delivery.settle)
+                send(record, delivery)
             except UnknownTopicError:
                 parked[record.topic] = deque()
                 continue
@@ -129,7 +129,7 @@ class Sender:
             waiting = self._parked.pop(topic)
             try:
                 while waiting:
-                    self._transport.send(waiting[0].record, waiting[0].settle)
+                    self._transport.send(waiting[0].record, waiting[0])
                     waiting.popleft()
             except (UnknownTopicError, BrokerUnavailableError) as error:
                 limit = TOPIC_WAIT_SECONDS if isinstance(error, UnknownTopicError) else self._timeout_seconds
