@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 _TAIL_BITS = 74
 _TAIL_MASK = (1 << _TAIL_BITS) - 1
+_TAIL_BYTES = 10
+_TAILS_DRAWN = 256
+"""At a time: a draw lets go of the interpreter's lock, and a thread that sends may wait milliseconds to get it back."""
 
 
 class EventIds:
@@ -33,6 +36,7 @@ class EventIds:
         self._lock = threading.Lock()
         self._last_ms = -1
         self._tail = 0
+        self._drawn = b""
 
     def __call__(self) -> str:
         """Return the next id: 36 lower-case characters."""
@@ -53,8 +57,11 @@ class EventIds:
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
     def _random_tail(self) -> int:
+        if not self._drawn:
+            self._drawn = self._random_bytes(_TAIL_BYTES * _TAILS_DRAWN)
+        tail, self._drawn = self._drawn[:_TAIL_BYTES], self._drawn[_TAIL_BYTES:]
         # The highest bit stays free, so that counting up has room.
-        return int.from_bytes(self._random_bytes(10), "big") & (_TAIL_MASK >> 1)
+        return int.from_bytes(tail, "big") & (_TAIL_MASK >> 1)
 
 
 def new_traceparent(random_bytes: Callable[[int], bytes] = os.urandom) -> str:

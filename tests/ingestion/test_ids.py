@@ -1,5 +1,6 @@
 """Event ids and trace contexts."""
 
+import random
 import threading
 import uuid
 from itertools import count
@@ -26,6 +27,20 @@ def test_an_id_is_a_uuid_of_version_7_with_its_time() -> None:
 def test_the_bits_stand_where_the_standard_says() -> None:
     assert EventIds(lambda: NOW_MS, zeros)() == "019b76da-a87b-7000-8000-000000000000"
     assert EventIds(lambda: NOW_MS, lambda n: b"\xff" * n)() == "019b76da-a87b-77ff-bfff-ffffffffffff"
+
+
+def test_randomness_is_drawn_for_many_ids_at_a_time_and_used_once() -> None:
+    draws: list[bytes] = []
+
+    def drawn(count: int) -> bytes:
+        draws.append(random.Random(len(draws)).randbytes(count))
+        return draws[-1]
+
+    times = count(NOW_MS)
+    ids = EventIds(lambda: next(times), drawn)
+    tails = [ids()[14:] for _ in range(300)]
+    assert len(set(tails)) == 300
+    assert len(draws) == 2
 
 
 def test_ids_of_one_millisecond_count_up() -> None:
