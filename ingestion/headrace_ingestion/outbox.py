@@ -197,8 +197,8 @@ class Outbox:
         self._answer(delivery, result)
 
     def settle_all(self, answers: Sequence[tuple[Delivery, DeliveryReport | DeliveryError]]) -> None:
-        """Answer several in their order: as `settle` does each, and with one lock where nobody else is to be told."""
-        if self.on_settled is not None or self._on_delivery is not None:
+        """Answer several in their order, as `settle` does each, with the lock taken once or twice for all of them."""
+        if self.on_settled is not None:
             for delivery, result in answers:
                 try:
                     self.settle(delivery, result)
@@ -207,50 +207,54 @@ class Outbox:
                     logger.exception("the answer of event %s could not be given", delivery.event_id)
             return
         with self._lock:
-            for delivery, result in answers:
-                if not delivery.done:
-                    self._note_result(delivery, result)
-                    self._uncount(delivery)
-            self._notify()
+            settled = [delivery for delivery, result in answers if self._note_result(delivery, result)]
+            if self._on_delivery is None:
+                self._count(settled)
+                return
+        for delivery in settled:
+            self._tell(self._on_delivery, delivery)
+        with self._lock:
+            self._count(settled)
 
     def _answer(self, delivery: Delivery, result: DeliveryReport | DeliveryError) -> None:
         with self._lock:
-            if delivery.done:
+            if not self._note_result(delivery, result):
                 return
-            self._note_result(delivery, result)
             # Of an event that stays on the disk, the callback was told when it went there.
             stays = delivery.spool_number is not None and isinstance(result, EventSpilledError)
             if self._on_delivery is None or stays:
-                self._count(delivery)
+                self._count([delivery])
                 return
-        try:
-            self._on_delivery(delivery)
-        except Exception:
-            # The callback is the application's: its failure must not stop the delivery of other events.
-            logger.exception("on_delivery failed for event %s", delivery.event_id)
+        self._tell(self._on_delivery, delivery)
         with self._lock:
-            self._count(delivery)
+            self._count([delivery])
 
     @staticmethod
-    def _note_result(delivery: Delivery, result: DeliveryReport | DeliveryError) -> None:
+    def _note_result(delivery: Delivery, result: DeliveryReport | DeliveryError) -> bool:
+        if delivery.report is not None or delivery.error is not None:
+            return False
         if isinstance(result, DeliveryError):
             delivery.error = result
         else:
             delivery.report = result
+        return True
 
-    def _count(self, delivery: Delivery) -> None:
-        self._uncount(delivery)
-        self._notify()
+    @staticmethod
+    def _tell(on_delivery: Callable[[Delivery], None], delivery: Delivery) -> None:
+        try:
+            on_delivery(delivery)
+        except Exception:
+            # The callback is the application's: its failure must not stop the delivery of other events.
+            logger.exception("on_delivery failed for event %s", delivery.event_id)
 
-    def _uncount(self, delivery: Delivery) -> None:
-        del self._pending[delivery]
-        if delivery.error is None:
-            self._delivered += delivery.spool_number is None
-        elif not isinstance(delivery.error, EventSpilledError):
-            self._failed += 1
-            self._dropped += isinstance(delivery.error, EventDroppedError)
-
-    def _notify(self) -> None:
+    def _count(self, settled: Sequence[Delivery]) -> None:
+        for delivery in settled:
+            del self._pending[delivery]
+            if delivery.error is None:
+                self._delivered += delivery.spool_number is None
+            elif not isinstance(delivery.error, EventSpilledError):
+                self._failed += 1
+                self._dropped += isinstance(delivery.error, EventDroppedError)
         if self._starved and self._client_room() > self._client_max_events // 2:
             self._work.notify()
         if self._blocked and len(self._pending) <= self._low_water:

@@ -12,6 +12,7 @@ from headrace_ingestion import kafka_batches as batches_module
 from headrace_ingestion.delivery import answer_all
 from headrace_ingestion.kafka_batches import client_is_known
 from headrace_ingestion.kafka_transport import BATCH_BYTES, KafkaTransport
+from headrace_ingestion.outbox import Outbox
 from headrace_ingestion.timestamps import timestamp_ms
 from headrace_ingestion.transport import DeliveryReport, OutgoingRecord
 
@@ -177,3 +178,27 @@ def test_one_that_cannot_take_its_answer_does_not_keep_the_others_from_theirs(
     answer_all([(taken.append, report), (fails, report), (taken.append, report)])
     assert taken == [report, report]
     assert "an answer could not be given" in caplog.text
+
+
+@pytest.mark.parametrize("has_callback", [False, True])
+def test_answers_that_come_together_count_once_each(has_callback: bool, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[tuple[Delivery, int]] = []
+
+    def tell(delivery: Delivery) -> None:
+        # Told before it counts, so that a flush that has returned has told everything.
+        told.append((delivery, outbox.counters(0).queued))
+        raise ZeroDivisionError
+
+    outbox = Outbox(10, tell if has_callback else None)
+    record = OutgoingRecord("t", b"k", b"v", [], NOW_MS)
+    stored, refused, open_ = (Delivery(text, record, 0.0, outbox) for text in ("stored", "refused", "open"))
+    for delivery in (stored, refused, open_):
+        outbox.put(delivery, 0.0, ready=False)
+    first, error = DeliveryReport("t", 0, 0, 0), RecordTooLargeError("too large")
+    answer_all([(stored, first), (refused, error), (stored, DeliveryReport("t", 0, 1, 0)), (refused, first)])
+    assert (stored.report, stored.error, refused.report, refused.error) == (first, None, None, error)
+    counters = outbox.counters(0)
+    assert (counters.sent, counters.delivered, counters.failed, counters.queued) == (3, 1, 1, 1)
+    assert not open_.done
+    assert told == ([(stored, 3), (refused, 3)] if has_callback else [])
+    assert caplog.text.count("on_delivery failed for event") == len(told)
