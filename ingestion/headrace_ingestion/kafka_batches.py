@@ -44,14 +44,17 @@ class Batches:
         """
         self._queues = producer._accumulator
         self._wake = producer._sender.wakeup
+        self._metadata = producer._metadata
         self._batch_bytes = batch_bytes
         self._refused_as = refused_as
 
     def add(self, partition: Any, record: OutgoingRecord, on_result: OnResult) -> bool:
-        """Take the record, unless it is too large to share a batch: then nothing has happened.
+        """Take the record, unless it is too large to share a batch or the client has lost its partition.
+
+        Then nothing has happened, and the client's own `send` says what is wrong, if anything is.
 
         Args:
-            partition: The client's `TopicPartition`; the client has its metadata.
+            partition: The client's `TopicPartition`.
             record: The record.
             on_result: See `OnResult`.
 
@@ -66,8 +69,11 @@ class Batches:
             queue = queues._batches[partition]
             if queue and type(queue[-1]) is _Batch and queue[-1].add(record, size_bytes, on_result):
                 return True
+        # Asked once a batch: records of a topic that was deleted would wait for a leader until their time is over.
+        if partition.partition not in (self._metadata.partitions_for_topic(partition.topic) or ()):
+            return False
         self._begin_batch(partition, record, size_bytes, on_result)
-        # Once a batch: the sender then knows when to look at it, and that the one before is full.
+        # Once a batch, too: the sender then knows when to look at it, and that the one before is full.
         self._wake()
         return True
 

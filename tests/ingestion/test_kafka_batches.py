@@ -7,7 +7,14 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from headrace_ingestion import Contract, Delivery, KafkaConnection, Producer, RecordTooLargeError
+from headrace_ingestion import (
+    BrokerUnavailableError,
+    Contract,
+    Delivery,
+    KafkaConnection,
+    Producer,
+    RecordTooLargeError,
+)
 from headrace_ingestion import kafka_batches as batches_module
 from headrace_ingestion.delivery import answer_all
 from headrace_ingestion.kafka_batches import client_is_known
@@ -164,6 +171,33 @@ def test_a_closed_client_answers_what_it_has_and_takes_no_more(
     with pytest.raises(Exception, match="the producer was closed before the broker answered"):
         transport.send(record, answers.append)
     assert answers == [DeliveryReport(topic, 0, 0, NOW_MS)]
+
+
+def test_a_record_of_a_topic_that_was_deleted_stays_with_its_caller(connection: KafkaConnection) -> None:
+    from kafka import KafkaAdminClient
+
+    topic = make_topic(connection)
+    transport = KafkaTransport(connection, 30)
+    transport.connect()
+    record = OutgoingRecord(topic, b"k", b"v", [], NOW_MS)
+    answered = threading.Event()
+    transport.send(record, lambda result: answered.set())
+    assert answered.wait(30)
+    admin = KafkaAdminClient(**connection.client_options())
+    admin.delete_topics([topic])
+    admin.close()
+    metadata: Any = transport._producer._metadata  # type: ignore[union-attr]  # it has connected
+    while metadata.partitions_for_topic(topic) is not None:
+        refreshed = threading.Event()
+        metadata.request_update().add_both(lambda _, done=refreshed: done.set())
+        assert refreshed.wait(30)
+    taken: list[Any] = []
+    # The transport still believes in the topic, the client no more.
+    assert transport.ready(topic)
+    with pytest.raises(BrokerUnavailableError):
+        transport.send(record, taken.append)
+    transport.close(10)
+    assert taken == []
 
 
 def test_one_that_cannot_take_its_answer_does_not_keep_the_others_from_theirs(
