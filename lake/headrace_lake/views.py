@@ -15,6 +15,8 @@ from headrace_lake.layout import SCHEMAS, Schema
 RAW = "raw"
 EXTERNAL = "ext"
 """Schema of files that are no part of the lake."""
+FILE, FILE_ROW = "_file", "_file_row"
+"""Columns of `placed_rows_of`: which file of the snapshot a row stands in, and which row of it that is."""
 DELETIONS = "raw.deletions"
 """View of `table` (`events.call`) and `deleted_before`, for the tables of which retention has deleted rows."""
 
@@ -138,14 +140,31 @@ def default_sql(name: str, field: Field) -> str:
 
 def rows_of(snapshot: Snapshot) -> str:
     """Return the query of all rows of the table, with all of its columns and in their types."""
-    nothing = ", ".join(f"NULL::{sql_type(column.type)} AS {quoted(column.name)}" for column in snapshot.columns)
-    empty = f"SELECT {nothing} WHERE false"
+    return _rows_of(snapshot, {})
+
+
+def placed_rows_of(snapshot: Snapshot) -> str:
+    """Return the query of all rows as `rows_of` does, with the place of each: the columns `FILE` and `FILE_ROW`.
+
+    What has found rows by a few columns reads the others of these rows by their places, whatever its conditions are.
+    """
+    # Files that DuckDB passes over because of their folder are not counted: the others then have other numbers.
+    file = ("filename", "VARCHAR") if snapshot.partitions else ("file_index", "UBIGINT")
+    return _rows_of(snapshot, {FILE: file, FILE_ROW: ("file_row_number", "BIGINT")})
+
+
+def _rows_of(snapshot: Snapshot, places: Mapping[str, tuple[str, str]]) -> str:
+    """Return the query of all rows; `places`: column → what DuckDB calls it, and its type."""
+    columns = [(quoted(column.name), sql_type(column.type)) for column in snapshot.columns]
+    columns += [(name, type_) for name, (_, type_) in places.items()]
+    empty = f"SELECT {', '.join(f'NULL::{type_} AS {name}' for name, type_ in columns)} WHERE false"
     if not snapshot.files:
         return empty
-    names = ", ".join(_filled(column.name, snapshot.defaults) for column in snapshot.columns)
+    names = ", ".join((*(_filled(column.name, snapshot.defaults) for column in snapshot.columns), *places))
+    read = ", ".join(("*", *(f"{source} AS {name}" for name, (source, _) in places.items())))
     # A column that was added later is missing in all older files, at first in every file: the empty branch gives it a
     # name and a type, and is optimised away.
-    files = f"SELECT * FROM {files_of(snapshot.files, snapshot.partitions)}"
+    files = f"SELECT {read} FROM {files_of(snapshot.files, snapshot.partitions)}"
     return f"SELECT {names} FROM ({files} UNION ALL BY NAME {empty})"
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
@@ -15,6 +16,7 @@ from headrace_lake.decode import compile_decoder
 from headrace_lake.delta_table import active_files, deleted_before
 from headrace_lake.history import table_history
 from headrace_lake.offsets import OffsetRange
+from headrace_lake.snapshots import take_snapshot
 from headrace_lake.tables import TableSpec
 from headrace_lake.upkeep import relayout
 from headrace_lake.upkeep.compact import compact
@@ -24,6 +26,7 @@ from headrace_lake.upkeep.relayout import lay_out_anew
 from headrace_lake.upkeep.retain import Tiers, retain
 from headrace_lake.upkeep.rewrite import Engine, mark_deleted
 from headrace_lake.upkeep.vacuum import LEAST_AGE, vacuum
+from headrace_lake.views import FILE, FILE_ROW, placed_rows_of
 from lake_records import CALL, START_MS, call_record
 from upkeep_tables import APP, table
 
@@ -305,3 +308,20 @@ def _age(path: Path) -> None:
 
     then = (datetime.now(UTC) - 2 * LEAST_AGE).timestamp()
     os.utime(path, (then, then))
+
+
+@pytest.mark.parametrize("card", [{"partition": "state"}, {}], ids=["in partitions", "in one folder"])
+def test_a_row_keeps_its_place_whatever_files_a_condition_passes_over(tmp_path: Path, card: dict[str, Any]) -> None:
+    spec = spec_of(**card)
+    write(tmp_path, spec, 0, 16)
+    snapshot = take_snapshot(tmp_path, "events", "call", spec)
+    assert snapshot is not None
+    assert len(snapshot.files) > 1
+    rows = f"SELECT {FILE}, {FILE_ROW}, event_id, state FROM ({placed_rows_of(snapshot)})"
+    with duckdb.connect() as connection:
+        places = {event: (file, row) for file, row, event, _ in connection.sql(rows).fetchall()}
+        paid = connection.sql(f"{rows} WHERE state = 'paid'").fetchall()
+    assert len(set(places.values())) == 16
+    assert {event: (file, row) for file, row, event, _ in paid} == {
+        event: places[event] for event in ("call-000001", "call-000005", "call-000009", "call-000013")
+    }

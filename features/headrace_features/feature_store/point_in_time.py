@@ -3,6 +3,9 @@
 The rows of a key have an order (generation, clock, source offset, revision). A row is visible from its clock on, for
 `known` from the instant it was made if that is later; at each instant the last visible row in that order counts,
 however late it came; one older than the view's ttl counts as none.
+
+Which row counts is found by keys and instants alone. Values are read afterwards, by the places of these rows: sorting
+whole rows costs as much as all the rest.
 """
 
 from __future__ import annotations
@@ -143,7 +146,8 @@ def join_lookups(
         connection = duckdb.connect(config={"temp_directory": spill, "python_enable_replacements": "false"})
         try:
             can_read(connection, lake)
-            connection.execute("SET TimeZone = 'UTC'")
+            # The files of a view are read twice: for what is matched, and for what is shown.
+            connection.execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
             return _joined(connection, lake, spine, lookups, at, time_column, made_by)
         finally:
             connection.close()
@@ -158,18 +162,27 @@ def _joined(
     time_column: str,
     made_by: datetime | None,
 ) -> Joined:
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    snapshots = _snapshots(connection, lake, {lookup.view for lookup in lookups})
-    rows = pa.array(range(spine.num_rows), pa.int64())
+    snapshots = _snapshots(lake, {lookup.view for lookup in lookups})
+    rows = pa.array(np.arange(spine.num_rows))
     instants = spine.column(time_column).cast(pa.timestamp("us", "UTC"), safe=False)
+    # As numbers, not as a query: whole row groups are passed over by their statistics.
+    span_us = pc.min_max(instants.cast(pa.int64())).as_py()
     result = spine
     found: dict[str, int] = {}
     for lookup in lookups:
         entities = spine.column(lookup.spine_key or lookup.key)
         connection.register("spine", pa.table({"_row": rows, "_at": instants, "_key": entities}))
-        query = _query(snapshots.get(lookup.view), lookup, at, made_by)
+        snapshot = snapshots.get(lookup.view)
+        if snapshot is None or span_us["min"] is None:
+            query = _nothing(lookup)
+        else:
+            conditions = _conditions(lookup, span_us["min"], span_us["max"], made_by)
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE matched AS {_matching(snapshot, lookup, at, conditions)}")
+            query = _gathering(snapshot, lookup)
         values = connection.sql(query).to_arrow_table()
         found[lookup.view] = pc.sum(values.column(_FOUND)).as_py() or 0
         for _, output in lookup.columns.values():
@@ -178,63 +191,80 @@ def _joined(
     return Joined(result, found, versions)
 
 
-def _snapshots(connection: duckdb.DuckDBPyConnection, lake: Place, views: set[str]) -> dict[str, Snapshot]:
-    """Make the SQL views of one version of each table, and return what they read."""
+def _snapshots(lake: Place, views: set[str]) -> dict[str, Snapshot]:
+    """Return what is read of each view: one version of its table; nothing of one that has no rows."""
     from headrace_lake.snapshots import take_snapshot
-    from headrace_lake.views import schema_statements, view_statements
 
     found = {view: take_snapshot(lake, "features", view, None) for view in sorted(views)}
-    stored = {view: snapshot for view, snapshot in found.items() if snapshot is not None}
-    for statement in (*schema_statements(), *view_statements(stored.values())):
-        connection.execute(statement)
-    return stored
+    return {view: snapshot for view, snapshot in found.items() if snapshot is not None}
 
 
-def _query(snapshot: Snapshot | None, lookup: Lookup, at: At, made_by: datetime | None) -> str:
-    """Return the query of the lookup's columns: one row for each of the spine, in its order."""
-    from headrace_lake.views import quoted, raw_name, sql_type, text
+def _outputs(lookup: Lookup) -> list[tuple[str, str, str]]:
+    """Return column of the view, its SQL type, and its name in the result, of each."""
+    return [(name, _SQL_TYPES[type_], output) for name, (type_, output) in lookup.columns.items()]
 
-    outputs = [(name, _SQL_TYPES[type_], output) for name, (type_, output) in lookup.columns.items()]
-    if snapshot is None:
-        nothing = "".join(f"NULL::{type_} AS {quoted(output)}, " for _, type_, output in outputs)
-        return f"SELECT {nothing}false AS {_FOUND} FROM spine ORDER BY _row"
-    conditions = ["clock <= (SELECT max(_at) FROM spine)"]
-    fresh = "n._visible IS NOT NULL"
+
+def _nothing(lookup: Lookup) -> str:
+    from headrace_lake.views import quoted
+
+    nothing = "".join(f"NULL::{type_} AS {quoted(output)}, " for _, type_, output in _outputs(lookup))
+    return f"SELECT {nothing}false AS {_FOUND} FROM spine"
+
+
+def _conditions(lookup: Lookup, first_us: int, last_us: int, made_by: datetime | None) -> str:
+    """Return which rows of the view can count for any instant between two, in microseconds since 1970."""
+    from headrace_lake.views import text
+
+    conditions = [f"clock <= make_timestamptz({last_us})"]
     if lookup.ttl_ms:
-        conditions.append(f"clock >= (SELECT min(_at) FROM spine) - to_milliseconds({lookup.ttl_ms})")
-        fresh = f"coalesce(n.clock >= s._at - to_milliseconds({lookup.ttl_ms}), false)"
+        conditions.append(f"clock >= make_timestamptz({first_us}) - to_milliseconds({lookup.ttl_ms})")
     if lookup.declaration is not None:
         conditions.append(f"declaration = {text(lookup.declaration)}")
     if made_by is not None:
         conditions.append(f"emitted_at <= {text(made_by.isoformat())}::TIMESTAMPTZ")
+    return " AND ".join(conditions)
+
+
+def _matching(snapshot: Snapshot, lookup: Lookup, at: At, conditions: str) -> str:
+    """Return the query of the place of the row that counts, for each row of the spine; null where none does.
+
+    It sorts and joins keys and instants alone: the values, many times as wide, are read where they are wanted.
+    """
+    from headrace_lake.views import FILE, FILE_ROW, placed_rows_of, quoted, sql_type
+
     entity = quoted(lookup.key)
     entity_type = sql_type(snapshot.columns.field(lookup.key).type)
     visible = "greatest(clock, emitted_at)" if at == "known" else "clock"
-    read = "".join(f", {_column(snapshot, name, type_)}" for name, type_, _ in outputs)
-    shown = "".join(
-        f"CASE WHEN {fresh} THEN n.{quoted(name)}::{type_} END AS {quoted(output)}, " for name, type_, output in outputs
-    )
+    fresh = f"n.clock >= s._at - to_milliseconds({lookup.ttl_ms})" if lookup.ttl_ms else "true"
     # A row is never the newest when a later one of its key is visible as early. What is left becomes visible in its
     # order, so that the last visible row is the newest.
     return f"""
         WITH history AS (
-            SELECT {entity} AS _entity, clock, {visible} AS _visible,
+            SELECT {entity} AS _entity, clock, {visible} AS _visible, {FILE}, {FILE_ROW},
                    min({visible}) OVER (PARTITION BY {entity} ORDER BY {_NEWEST_FIRST}
-                                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS _replaced{read}
-            FROM {raw_name(snapshot)} WHERE {" AND ".join(conditions)}
+                                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS _replaced
+            FROM ({placed_rows_of(snapshot)}) WHERE {conditions}
         ), newest AS (
             SELECT * FROM history WHERE _replaced IS NULL OR _replaced > _visible
         ), wanted AS (
             SELECT _row, _at, TRY_CAST(_key AS {entity_type}) AS _entity FROM spine
         )
-        SELECT {shown}{fresh} AS {_FOUND}
-        FROM wanted s ASOF LEFT JOIN newest n ON s._entity = n._entity AND s._at >= n._visible
-        ORDER BY s._row"""
+        SELECT s._row, CASE WHEN {fresh} THEN n.{FILE} END AS {FILE},
+               CASE WHEN {fresh} THEN n.{FILE_ROW} END AS {FILE_ROW}
+        FROM wanted s ASOF LEFT JOIN newest n ON s._entity = n._entity AND s._at >= n._visible"""
 
 
-def _column(snapshot: Snapshot, name: str, type_: str) -> str:
-    from headrace_lake.views import quoted
+def _gathering(snapshot: Snapshot, lookup: Lookup) -> str:
+    """Return the query of the lookup's columns at the matched places: one row for each of the spine, in its order."""
+    from headrace_lake.views import FILE, FILE_ROW, placed_rows_of, quoted
 
-    if name in snapshot.columns.names:
-        return quoted(name)
-    return f"NULL::{type_} AS {quoted(name)}"  # declared, and no row has it yet
+    stored = snapshot.columns.names
+    # A column that is declared and that no row has yet is null.
+    shown = "".join(
+        f"{f'v.{quoted(name)}' if name in stored else 'NULL'}::{type_} AS {quoted(output)}, "
+        for name, type_, output in _outputs(lookup)
+    )
+    return f"""
+        SELECT {shown}m.{FILE_ROW} IS NOT NULL AS {_FOUND}
+        FROM ({placed_rows_of(snapshot)}) v RIGHT JOIN matched m ON v.{FILE} = m.{FILE} AND v.{FILE_ROW} = m.{FILE_ROW}
+        ORDER BY m._row"""
