@@ -126,3 +126,20 @@ def test_the_newest_row_is_kept_whichever_encoding_it_has(subscriber: View) -> N
     }
     assert read([json.dumps(older).encode(), packed(newer, **letters)]) == in_json
     assert read([packed(newer, **letters), json.dumps(older).encode()]) == in_json
+
+
+def test_features_are_the_same_wherever_they_stand_in_the_record(subscriber: View) -> None:
+    fields = record(subscriber, "a", 5)
+    features = {column.name: fields.pop(column.name, None) for column in subscriber.columns}
+    first = next(iter(features))
+    forms = [
+        {**fields, **features},  # as the job writes them
+        {**features, **fields},
+        {**{name: fields[name] for name in reversed(fields)}, **features},
+        {**fields, "event_id": {"x": 1, first: "another"}, **features},
+        {**fields, "event_id": f',"{first}":7', **features},
+    ]
+    read = compile_reader(subscriber)
+    for form in forms:
+        ((row,), unreadable) = read([json.dumps(form, separators=(",", ":")).encode()])
+        assert (unreadable, row.key, row.features()) == ([], "a", features)

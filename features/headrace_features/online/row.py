@@ -74,7 +74,8 @@ class OnlineRow:
     values: bytes
 
     def __post_init__(self) -> None:
-        if min(self.order._replace(source_offset=max(self.order.source_offset, 0))) < 0:
+        generation, clock_ms, _, revision, emitted_at_ms = self.order
+        if generation < 0 or clock_ms < 0 or revision < 0 or emitted_at_ms < 0:
             raise OnlineStoreError(
                 f"the row of {self.key!r} has the order {tuple(self.order)}",
                 {"expected": "generation, clock_ms, revision and emitted_at_ms of zero or more"},
