@@ -1,5 +1,6 @@
 """`headrace bench lake`: rows a second into Delta on one core, the delay until SQL, and what a compaction is worth."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,7 @@ from headrace.bench.workload import START_MS, STEP_MS, Workload, messages
 _APP_ID = "headrace/bench/0"
 _QUERY_ROUNDS = 5
 _TABLE = "events.call"
+_RANGE_MS = 600_000
 
 Report = Callable[[str], None]
 """Called with a line about the progress."""
@@ -83,6 +85,8 @@ class LakeResult:
         queries_before_ms: Query → median time, over the files as they were written.
         queries_after_ms: The same after the compaction.
         compaction: Its figures.
+        reads_before: Query → row groups read and row groups there are, over the files as they were written: one a file.
+        reads_after: The same after the compaction.
     """
 
     bench: LakeBench
@@ -91,6 +95,8 @@ class LakeResult:
     queries_before_ms: Mapping[str, float]
     queries_after_ms: Mapping[str, float]
     compaction: Mapping[str, Any]
+    reads_before: Mapping[str, tuple[int, int]]
+    reads_after: Mapping[str, tuple[int, int]]
 
     def as_data(self) -> dict[str, Any]:
         """Return the figures as plain data."""
@@ -107,6 +113,8 @@ class LakeResult:
             "visible_ms": summary(self.visible_ms),
             "queries_before_ms": dict(self.queries_before_ms),
             "queries_after_ms": dict(self.queries_after_ms),
+            "row_groups_before": _as_data(self.reads_before),
+            "row_groups_after": _as_data(self.reads_after),
             "compaction": dict(self.compaction),
         }
 
@@ -115,7 +123,8 @@ def bench_lake(bench: LakeBench, report: Report = lambda line: None) -> LakeResu
     """Measure the lake in a folder that is gone afterwards.
 
     Raises:
-        BenchError: The table does not hold the rows that were written, before or after the compaction.
+        BenchError: The table does not hold the rows that were written, before or after the compaction, or a query for
+            ten minutes reads files of other times.
     """
     with TemporaryDirectory(prefix="headrace-bench-lake-") as name:
         folder = Path(name)
@@ -124,14 +133,15 @@ def bench_lake(bench: LakeBench, report: Report = lambda line: None) -> LakeResu
         report(f"writing {bench.rows:,} rows, {bench.batch_rows:,} a commit, on one core")
         written = _on_one_core(bench, lake, contract)
         report(f"{written.rows / written.seconds:,.0f} rows/s; asking before and after the compaction")
-        before = time_queries(lake, contract, bench)
+        before, reads_before = time_queries(lake, contract, bench), count_reads(lake, contract, bench)
+        check_pruned(reads_before, bench)
         compaction = compact_all(lake, contract)
-        after = time_queries(lake, contract, bench)
+        after, reads_after = time_queries(lake, contract, bench), count_reads(lake, contract, bench)
         visible: list[float] = []
         if bench.visible_events:
             report(f"sending {bench.visible_events} events, each until SQL sees it")
             visible = visible_ms(folder, contract, bench.visible_events)
-        return LakeResult(bench, written, visible, before, after, compaction)
+        return LakeResult(bench, written, visible, before, after, compaction, reads_before, reads_after)
 
 
 def write_rows(bench: LakeBench, lake: Path, contract: Contract) -> Written:
@@ -175,16 +185,8 @@ def time_queries(lake: Path, contract: Contract, bench: LakeBench) -> dict[str, 
     from headrace_lake.tables import events_table
 
     reader = Lake(lake, [events_table(contract)])
-    middle_ms = START_MS + bench.rows * STEP_MS // 2
-    queries = {
-        "count": f"select count(*) from {_TABLE}",
-        "group by country": f"select country, count(*), avg(duration_s) from {_TABLE} group by country",
-        "one key": f"select count(*), sum(duration_s) from {_TABLE} where subscriber_id = 'sub-000007'",
-        "ten minutes": f"select count(*), sum(duration_s) from {_TABLE} where started_at "
-        f"between make_timestamptz({middle_ms * 1_000}) and make_timestamptz({(middle_ms + 600_000) * 1_000})",
-    }
     times: dict[str, float] = {}
-    for name, query in queries.items():
+    for name, query in _queries(bench).items():
         rounds = []
         for _ in range(_QUERY_ROUNDS):
             began = time.perf_counter()
@@ -198,6 +200,51 @@ def time_queries(lake: Path, contract: Contract, bench: LakeBench) -> dict[str, 
                 "headrace bench lake --rows 100000",
             )
     return times
+
+
+def count_reads(lake: Path, contract: Contract, bench: LakeBench) -> dict[str, tuple[int, int]]:
+    """Return query → row groups read, and row groups there are: the rest is passed over by its statistics."""
+    from headrace_lake.catalog import Lake
+    from headrace_lake.tables import events_table
+
+    reader = Lake(lake, [events_table(contract)])
+    reads: dict[str, tuple[int, int]] = {}
+    for name, query in _queries(bench).items():
+        found = json.loads(reader.sql(f"explain (analyze, format json) {query}").rows[0][1])["query"]
+        reads[name] = (found["total_row_groups_scanned"], found["total_row_groups_to_scan"])
+    return reads
+
+
+def check_pruned(reads: Mapping[str, tuple[int, int]], bench: LakeBench) -> None:
+    """Check that the query for ten minutes read no more files than hold them, before a compaction: a row group a file.
+
+    Raises:
+        BenchError: It read more.
+    """
+    read, there = reads["ten minutes"]
+    # The first and the last of them hold other rows, too.
+    most = _RANGE_MS // (STEP_MS * bench.batch_rows) + 2
+    if read > most:
+        raise BenchError(
+            f"a query for ten minutes read {read} of {there} files",
+            {"expected": f"at most {most}, with {bench.batch_rows:,} rows in each"},
+            "headrace bench lake --rows 100000",
+        )
+
+
+def _queries(bench: LakeBench) -> dict[str, str]:
+    middle_ms = START_MS + bench.rows * STEP_MS // 2
+    return {
+        "count": f"select count(*) from {_TABLE}",
+        "group by country": f"select country, count(*), avg(duration_s) from {_TABLE} group by country",
+        "one key": f"select count(*), sum(duration_s) from {_TABLE} where subscriber_id = 'sub-000007'",
+        "ten minutes": f"select count(*), sum(duration_s) from {_TABLE} where started_at "
+        f"between make_timestamptz({middle_ms * 1_000}) and make_timestamptz({(middle_ms + _RANGE_MS) * 1_000})",
+    }
+
+
+def _as_data(reads: Mapping[str, tuple[int, int]]) -> dict[str, dict[str, int]]:
+    return {name: {"read": read, "there": there} for name, (read, there) in reads.items()}
 
 
 def compact_all(lake: Path, contract: Contract) -> dict[str, Any]:

@@ -192,8 +192,13 @@ def lake(rows: int, batch_rows: int, visible: int, output_format: str) -> None:
     output.table(("milliseconds", *columns), delays)
     before, after, compaction = data["queries_before_ms"], data["queries_after_ms"], data["compaction"]
     output.line("")
-    files = (f"{compaction['files_before']} files", f"{compaction['files_after']} files")
-    output.table(("query, milliseconds", *files), [(name, before[name], after[name]) for name in before])
+    files = (f"{compaction['files_before']} files", "groups read", f"{compaction['files_after']} files", "groups read")
+    reads = [
+        {name: f"{one['read']} of {one['there']}" for name, one in data[f"row_groups_{when}"].items()}
+        for when in ("before", "after")
+    ]
+    queries = [(name, before[name], reads[0][name], after[name], reads[1][name]) for name in before]
+    output.table(("query, milliseconds", *files), queries)
     sizes = f"{compaction['bytes_before']:,} to {compaction['bytes_after']:,} bytes"
     output.line(f"\ncompaction: {compaction['seconds']:g} s, {sizes}")
 
