@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace.bench import ingest_report, online_report, training_set_report
+from headrace.bench import ingest_report, lake_report, online_report, training_set_report
 from headrace.bench.features_report import COLUMNS, ratio_rows, rows_of
 
 FOLDER = Path(__file__).parent
@@ -96,12 +96,25 @@ def _ingest(result: Mapping[str, Any]) -> str:
     )
 
 
+def _lake(result: Mapping[str, Any]) -> str:
+    return "\n".join(
+        [
+            _machine(result["machine"]),
+            _table(lake_report.FIGURES, [[result[name] for name in lake_report.FIGURES]]),
+            _table(lake_report.DELAY_COLUMNS, lake_report.delay_rows(result)),
+            _table(lake_report.query_columns(result), lake_report.query_rows(result)),
+            f"{lake_report.compaction_line(result)}.\n",
+        ]
+    )
+
+
 _PAGES = {
     "features": _features,
     "latency": _latency,
     "training_set": _training_set,
     "online": _online,
     "ingest": _ingest,
+    "lake": _lake,
 }
 
 

@@ -172,6 +172,14 @@ def lake(rows: int, batch_rows: int, visible: int, output_format: str) -> None:
     The rate counts from records that were read to the end of the commit, without the broker.
     """
     from headrace.bench.lake import LakeBench, bench_lake
+    from headrace.bench.lake_report import (
+        DELAY_COLUMNS,
+        FIGURES,
+        compaction_line,
+        delay_rows,
+        query_columns,
+        query_rows,
+    )
     from headrace.bench.machine import describe_machine
 
     _end_in_order_on_sigterm()
@@ -182,25 +190,12 @@ def lake(rows: int, batch_rows: int, visible: int, output_format: str) -> None:
     if output.is_json:
         output.data(data, "")
         return
-    figures = ("rows", "rows_per_second", "cpu_seconds_per_million", "bytes_per_row", "files")
-    output.record({name: data[name] for name in figures})
-    columns = ("p50", "p90", "p99", "max")
-    delays = [
-        (name, *(data[name].get(column) for column in columns)) for name in ("decode_ms", "commit_ms", "visible_ms")
-    ]
+    output.record({name: data[name] for name in FIGURES})
     output.line("")
-    output.table(("milliseconds", *columns), delays)
-    before, after, compaction = data["queries_before_ms"], data["queries_after_ms"], data["compaction"]
+    output.table(DELAY_COLUMNS, delay_rows(data))
     output.line("")
-    files = (f"{compaction['files_before']} files", "groups read", f"{compaction['files_after']} files", "groups read")
-    reads = [
-        {name: f"{one['read']} of {one['there']}" for name, one in data[f"row_groups_{when}"].items()}
-        for when in ("before", "after")
-    ]
-    queries = [(name, before[name], reads[0][name], after[name], reads[1][name]) for name in before]
-    output.table(("query, milliseconds", *files), queries)
-    sizes = f"{compaction['bytes_before']:,} to {compaction['bytes_after']:,} bytes"
-    output.line(f"\ncompaction: {compaction['seconds']:g} s, {sizes}")
+    output.table(query_columns(data), query_rows(data))
+    output.line(f"\n{compaction_line(data)}")
 
 
 @group.command()

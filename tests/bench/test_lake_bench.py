@@ -6,6 +6,7 @@ import pytest
 
 from headrace.bench.errors import BenchError
 from headrace.bench.lake import LakeBench, LakeResult, check_pruned, compact_all, count_reads, time_queries, write_rows
+from headrace.bench.lake_report import query_columns, query_rows
 from headrace.bench.project import contract_of, make_project
 
 BENCH = LakeBench(rows=2_000, batch_rows=500, keys=20, visible_events=0)
@@ -26,6 +27,8 @@ def test_every_row_is_written_and_found_before_and_after_the_compaction(tmp_path
     assert data["row_groups_before"]["group by country"] == {"read": 4, "there": 4}
     assert data["row_groups_after"]["ten minutes"] == {"read": 1, "there": 1}
     assert (data["compaction"]["files_before"], data["compaction"]["files_after"]) == (4, 1)
+    assert [row[2::2] for row in query_rows(data)][2:] == [["4 of 4", "1 of 1"], ["2 of 4", "1 of 1"]]
+    assert query_columns(data)[1::2] == ("4 files", "1 files")
     assert data["rows_per_second"] == round(2_000 / written.seconds)
     assert data["bytes_per_row"] == round(written.bytes / 2_000, 1)
     assert list(before) == list(after) == ["count", "group by country", "one key", "ten minutes"]
