@@ -49,9 +49,9 @@ class FeaturesBench:
         warm_broker: Whether a first run counts for nothing.
     """
 
-    events: int = 1_000_000
+    events: int = 2_000_000
     keys: int = 5_000
-    rounds: int = 5
+    rounds: int = 3
     entries: tuple[Entry, ...] = ENTRIES
     warm_up: float = WARM_UP
     warm_broker: bool = True

@@ -35,9 +35,9 @@ def group() -> None:
 
 
 @group.command()
-@click.option("--events", type=click.IntRange(min=2000), default=1_000_000, show_default=True, help="Events of a run.")
+@click.option("--events", type=click.IntRange(min=2000), default=2_000_000, show_default=True, help="Events of a run.")
 @click.option("--keys", type=click.IntRange(min=1), default=5_000, show_default=True, help="Keys they are spread over.")
-@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Runs of each, in turn.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each, in turn.")
 @click.option(
     "--only",
     "entries",
