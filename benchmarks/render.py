@@ -84,12 +84,14 @@ def _online(result: Mapping[str, Any]) -> str:
 
 
 def _ingest(result: Mapping[str, Any]) -> str:
+    posted = ingest_report.http_rows(result)
     return "\n".join(
         [
             _machine(result["machine"]),
             f"Median of {result['rounds']} rounds of {result['events']:,} events of {result['record_bytes']} bytes:\n",
             _table(ingest_report.COLUMNS, ingest_report.rows_of(result)),
             _table(("ratio of rates", "value", "least"), ratio_rows(result)),
+            *([_table(ingest_report.HTTP_COLUMNS, posted)] if posted else []),
             f"{result['rate']:,} events a second:\n",
             _table(ingest_report.DELAY_COLUMNS, ingest_report.delay_rows(result)),
         ]

@@ -1,4 +1,4 @@
-"""`headrace bench ingest`: how fast the SDK sends, beside plain clients with the same bytes; from put to get."""
+"""`headrace bench ingest`: the SDK beside plain clients that send the same bytes; over HTTP; from put to get."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from headrace_ingestion.settings import KafkaConnection
 
 from headrace.bench.errors import BenchError
 from headrace.bench.ingest_clients import open_confluent, open_kafka_python
+from headrace.bench.ingest_http import TOPIC_PREFIX, Posted, post_events
 from headrace.bench.load import Load, Noted, Reading, end_offsets, read_arrivals, send_open_loop
 from headrace.bench.project import contract_of, make_project
 from headrace.bench.workload import Message, Workload, events, messages
@@ -41,6 +42,7 @@ class IngestBench:
         rate: Events a second of the measurement from put to get.
         seconds: How long it takes; 0: it is left out.
         followed: Whose events are followed from put to get.
+        http_seconds: How long each client of the server is measured; 0: it is left out.
     """
 
     events: int = 100_000
@@ -49,6 +51,7 @@ class IngestBench:
     rate: int = 1_000
     seconds: int = 20
     followed: tuple[Sender, ...] = ("headrace", "headrace_confluent")
+    http_seconds: float = 10
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,14 @@ class IngestResult:
         sent: Sender → what each round took.
         put_to_get_ms: SDK with which client → milliseconds from the call of `send` to the arrival at a reader.
         record_bytes: Mean size of key, value and headers.
+        posted: Client of `headrace serve` → what its requests took.
     """
 
     bench: IngestBench
     record_bytes: float = 0.0
     sent: dict[Sender, list[Sent]] = field(default_factory=lambda: {name: [] for name in SENDERS})
     put_to_get_ms: dict[Sender, list[float]] = field(default_factory=dict)
+    posted: dict[str, Posted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def measure_ingest(bench: IngestBench, connection: KafkaConnection, project: Pat
     workload = Workload("ingest", bench.events, bench.keys)
     arena = _Arena(connection, contract, list(events(workload)), list(messages(workload, contract)))
     result = IngestResult(bench, sum(map(_size, arena.records)) / len(arena.records))
-    topics = [contract.topic(f"{sender}.") for sender in SENDERS]
+    topics = [contract.topic(prefix) for prefix in (*(f"{sender}." for sender in SENDERS), TOPIC_PREFIX)]
     ensure_topics(connection, dict.fromkeys(topics, TopicSpec(partitions=_PARTITIONS)))
     for number in range(bench.rounds):
         for sender in SENDERS if number % 2 == 0 else reversed(SENDERS):
@@ -120,6 +125,8 @@ def measure_ingest(bench: IngestBench, connection: KafkaConnection, project: Pat
             result.sent[sender].append(taken)
             rate = bench.events / taken.seconds
             report(f"round {number + 1} of {bench.rounds}  {sender:<18} {rate:>10,.0f} events/s")
+    if bench.http_seconds:
+        result.posted = post_events(project, connection, contract, arena.fields, bench.http_seconds, report)
     if bench.seconds:
         for sender in bench.followed:
             result.put_to_get_ms[sender] = _put_to_get(arena, sender, bench, report)

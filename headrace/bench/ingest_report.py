@@ -6,16 +6,21 @@ from typing import Any
 
 from headrace.bench.figures import ratios, summary
 from headrace.bench.ingest import IngestResult
+from headrace.bench.ingest_http import REQUESTS, Posted
 
 COLUMNS = ("sender", "events/s", "lowest", "highest", "CPU s/M")
 DELAY_COLUMNS = ("put to get, milliseconds", "p50", "p90", "p99", "max")
+HTTP_COLUMNS = ("over HTTP", "events a request", "events/s", "p50 ms a request", "p99 ms", "CPU s/M of the server")
 PAIRS = (("headrace", "kafka_python"), ("headrace_confluent", "kafka_python"), ("headrace_confluent", "confluent"))
 TARGETS = {"headrace/kafka_python": 0.8}
 """The least that each ratio of rates must be."""
 
 
 def as_data(result: IngestResult, machine: Mapping[str, object]) -> dict[str, Any]:
-    """Return the result as plain data; rates in events per second, CPU in seconds per million events."""
+    """Return the result as plain data; rates in events per second, CPU in seconds per million events.
+
+    That of `http` is the server's own.
+    """
     bench = result.bench
     rates = {name: [bench.events / one.seconds for one in runs] for name, runs in result.sent.items()}
     return {
@@ -32,10 +37,21 @@ def as_data(result: IngestResult, machine: Mapping[str, object]) -> dict[str, An
             }
             for name, runs in result.sent.items()
         },
+        "http": {name: _http(found, REQUESTS[name]) for name, found in result.posted.items()},
         "ratios": ratios({str(name): found for name, found in rates.items()}, PAIRS),
         "targets": TARGETS,
         "rate": bench.rate,
         "put_to_get_ms": {name: summary(delays) for name, delays in result.put_to_get_ms.items()},
+    }
+
+
+def _http(found: Posted, request_events: int) -> dict[str, Any]:
+    return {
+        "request_events": request_events,
+        "events": found.events,
+        "events_per_second": round(found.events / found.seconds),
+        "request_ms": summary(found.request_ms),
+        "cpu_seconds_per_million": round(found.cpu_seconds / found.events * 1e6, 1),
     }
 
 
@@ -45,6 +61,17 @@ def rows_of(data: Mapping[str, Any]) -> list[list[object]]:
         [name, one["events_per_second"], min(one["runs"]), max(one["runs"]), one["cpu_seconds_per_million"]]
         for name, one in data["senders"].items()
     ]
+
+
+def http_rows(data: Mapping[str, Any]) -> list[list[object]]:
+    """Return the rows of the table of requests, under `HTTP_COLUMNS`; none of a result that was made without them."""
+    return [
+        [
+            name, one["request_events"], one["events_per_second"], one["request_ms"]["p50"], one["request_ms"]["p99"],
+            one["cpu_seconds_per_million"],
+        ]
+        for name, one in data.get("http", {}).items()
+    ]  # fmt: skip
 
 
 def delay_rows(data: Mapping[str, Any]) -> list[list[object]]:

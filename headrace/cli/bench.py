@@ -204,25 +204,43 @@ def lake(rows: int, batch_rows: int, visible: int, output_format: str) -> None:
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds; all take turns.")
 @click.option("--rate", type=click.IntRange(min=1), default=1000, show_default=True, help="Events/s from put to get.")
 @click.option("--seconds", type=click.IntRange(min=0), default=20, show_default=True, help="How long; 0: left out.")
+@click.option(
+    "--http-seconds",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How long each client of `headrace serve` posts; 0: left out.",
+)
 @_output_option
-def ingest(events: int, keys: int, rounds: int, rate: int, seconds: int, output_format: str) -> None:
-    """Measure the SDK by both of its clients, beside the plain clients that send the same bytes; and from put to get.
+def ingest(events: int, keys: int, rounds: int, rate: int, seconds: int, http_seconds: int, output_format: str) -> None:
+    """Measure the SDK beside plain clients that send the same bytes; events over HTTP; the way from put to get.
 
     Rates count from the first event to the last acknowledgement; the SDK checks and encodes each event, too.
     """
     from headrace.bench.features_report import ratio_rows
     from headrace.bench.ingest import IngestBench, bench_ingest
-    from headrace.bench.ingest_report import COLUMNS, DELAY_COLUMNS, as_data, delay_rows, rows_of
+    from headrace.bench.ingest_report import (
+        COLUMNS,
+        DELAY_COLUMNS,
+        HTTP_COLUMNS,
+        as_data,
+        delay_rows,
+        http_rows,
+        rows_of,
+    )
     from headrace.bench.machine import describe_machine
 
     _end_in_order_on_sigterm()
     machine = describe_machine()
-    data = as_data(bench_ingest(IngestBench(events, keys, rounds, rate, seconds), _reporter()), machine)
+    bench = IngestBench(events, keys, rounds, rate, seconds, http_seconds=http_seconds)
+    data = as_data(bench_ingest(bench, _reporter()), machine)
     _show(output_format, data, (COLUMNS, rows_of(data)), ratio_rows(data), ratio="ratio of rates")
-    if output_format == "text" and data["put_to_get_ms"]:
+    if output_format == "text":
         output = _output(output_format)
-        output.line("")
-        output.table(DELAY_COLUMNS, delay_rows(data))
+        for columns, rows in ((HTTP_COLUMNS, http_rows(data)), (DELAY_COLUMNS, delay_rows(data))):
+            if rows:
+                output.line("")
+                output.table(columns, rows)
 
 
 def _end_in_order_on_sigterm() -> None:

@@ -1,5 +1,6 @@
 """`headrace serve`: events in and features out over HTTP, and the keys for it."""
 
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -20,8 +21,11 @@ def group(call: Invocation, host: str | None, port: int | None) -> None:
     if click.get_current_context().invoked_subcommand is not None:
         return
     from headrace.http.server import Listener
+    from headrace.stack.leash import LEASH_VARIABLE, hold_leash
     from headrace.workers.runtime import set_up_logging
 
+    if os.environ.get(LEASH_VARIABLE):
+        hold_leash()
     set_up_logging(call.project.settings.log)
     listener = Listener(call.project, host, port)
 
