@@ -12,7 +12,7 @@ from headrace_lake.decode import key_text
 LARGEST_VALUE_BYTES = 700_000
 """In base 64, and in a letter, more would be too large for the topic."""
 
-_LARGEST_KEY_BYTES = 8_192
+LARGEST_KEY_BYTES = 8_192
 """A key stands in a letter and beside it."""
 
 
@@ -31,7 +31,7 @@ def dead_letter(
         now_ms: The time of day, in milliseconds since 1970.
     """
     value = record.value or b""
-    is_kept, is_key_kept = len(value) <= LARGEST_VALUE_BYTES, len(key or b"") <= _LARGEST_KEY_BYTES
+    is_kept, is_key_kept = len(value) <= LARGEST_VALUE_BYTES, len(key or b"") <= LARGEST_KEY_BYTES
     lacking = " and ".join(["key"] * (not is_key_kept) + ["value"] * (not is_kept))
     return {
         "reason": reason,

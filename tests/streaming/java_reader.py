@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from headrace_ingestion.codec import parser_spec
 from headrace_ingestion.contract import Contract
@@ -23,7 +23,38 @@ class Answer(NamedTuple):
 
 def read_in_java(records: Iterable[tuple[Contract, StoredRecord]], folder: Path) -> tuple[list[Answer], float]:
     """Return what the Java reader says of each record by its contract, and how many seconds it read."""
-    given = folder / "records"
+    *lines, seconds = run_java("ReadMany", str(_written(records, folder / "records"))).splitlines()
+    answers = []
+    for line in lines:
+        reason, text = json.loads(line)
+        answers.append(Answer(reason, text if reason else json.dumps(text, sort_keys=True)))
+    return answers, float(seconds)
+
+
+class Letters(NamedTuple):
+    """What the job's deserializer makes of records that it refuses.
+
+    Attributes:
+        largest_value_bytes: Its limit of a value.
+        largest_key_bytes: Its limit of a key.
+        letters: The length of each letter's own key, -1 where it has none, and the letter.
+    """
+
+    largest_value_bytes: int
+    largest_key_bytes: int
+    letters: list[tuple[int, dict[str, Any]]]
+
+
+def letters_in_java(contract: Contract, records: Iterable[StoredRecord], folder: Path) -> Letters:
+    """Return the dead letters of records that stand from offset 0 on in partition 3 of the topic `t`."""
+    given = _written(((contract, record) for record in records), folder / "refused")
+    limits, *lines = run_java("DeadLetters", str(given)).splitlines()
+    value_bytes, key_bytes = map(int, limits.split())
+    pairs = (line.split(" ", 1) for line in lines)
+    return Letters(value_bytes, key_bytes, [(int(length), json.loads(letter)) for length, letter in pairs])
+
+
+def _written(records: Iterable[tuple[Contract, StoredRecord]], given: Path) -> Path:
     last: Contract | None = None
     with given.open("wb") as out:
         for contract, record in records:
@@ -33,12 +64,7 @@ def read_in_java(records: Iterable[tuple[Contract, StoredRecord]], folder: Path)
             for part in (record.value, record.key, headers.get("event_id"), headers.get("contract")):
                 _put(out, part)
             out.write(record.timestamp.to_bytes(8, "big", signed=True))
-    *lines, seconds = run_java("ReadMany", str(given)).splitlines()
-    answers = []
-    for line in lines:
-        reason, text = json.loads(line)
-        answers.append(Answer(reason, text if reason else json.dumps(text, sort_keys=True)))
-    return answers, float(seconds)
+    return given
 
 
 def _put(out: BinaryIO, part: bytes | None) -> None:

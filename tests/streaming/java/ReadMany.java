@@ -65,7 +65,7 @@ public final class ReadMany {
         }
     }
 
-    private static byte[] part(DataInputStream in) throws IOException {
+    static byte[] part(DataInputStream in) throws IOException {
         int size = in.readInt();
         return size < 0 ? null : in.readNBytes(size);
     }

@@ -74,6 +74,8 @@ final class EventDeserializer implements KafkaRecordDeserializationSchema<RowDat
             for (int i = 0; i < spec.carried.length; i++) row.setField(LEAD + i, reader.value(spec.carried[i]));
         } else {
             row.setField(LETTER, letter.of(spec.event, reader, record, id));
+            // The letter goes by this key to its topic.
+            if (!DeadLetter.keepsKey(record)) row.setField(1, null);
         }
         out.collect(row);
     }

@@ -252,7 +252,7 @@ final class EventReader {
         return new String(utf8, StandardCharsets.UTF_8);
     }
 
-    private static boolean goodId(byte[] id) {
+    static boolean goodId(byte[] id) {
         if (id.length == 0 || id.length > 128) return false;
         for (byte c : id) if (c < 0x20 || c > 0x7e) return false;
         return true;
