@@ -1,5 +1,6 @@
 """Records of a feature topic, and models that do as they are told; shared by the tests of scoring."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ class Record:
     timestamp: int = 1_772_409_600_000
     key: bytes | None = b"s-1"
     value: bytes | None = b""
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 def feature_value(event_id: str, **values: object) -> bytes:

@@ -1,6 +1,5 @@
 """One batch: rows to scores as the wire format says; what cannot be scored is data, not an exception."""
 
-import base64
 import logging
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 from feature_records import AmountModel, BrokenModel, Record, feature_value
 from headrace_models.scoring.batch import score_batch
 from headrace_models.scoring.loading import LoadedModel
-from headrace_models.scoring.rows import FeatureRow, RecentIds, Unscored, dead_letter, matrix, read_row
+from headrace_models.scoring.rows import FeatureRow, RecentIds, Unscored, matrix, read_row
 from packed_rows import packed
 
 NOW_MS = 1_772_409_600_035
@@ -119,23 +118,6 @@ def test_a_record_that_is_no_feature_row_is_told_apart(value: bytes | None, reas
 
 def test_a_key_of_numbers_becomes_text() -> None:
     assert row("e-1", subscriber_id=17).key == "17"
-
-
-def test_a_dead_letter_holds_the_record_as_it_came() -> None:
-    letter = dead_letter(Unscored(Record(value=b"{"), "not_json", "why", None), "subscriber", NOW_MS)
-    assert letter == {
-        "reason": "not_json",
-        "detail": "why",
-        "event": "subscriber",
-        "topic": "features.subscriber",
-        "partition": 0,
-        "offset": 7,
-        "record_timestamp_ms": 1_772_409_600_000,
-        "event_id": None,
-        "key": "s-1",
-        "value": base64.b64encode(b"{").decode(),
-        "recorded_at_ms": NOW_MS,
-    }
 
 
 def test_repeats_are_known_while_they_are_recent() -> None:

@@ -204,11 +204,13 @@ def test_unreadable_rows_and_rows_the_model_fails_on_become_dead_letters(topics:
     topics.send_rows(5, 5, amount=0.2)
     with running(scorer_of(topics, Aliases())) as scorer:
         until(lambda: scorer.counters.scores == 10 and scorer.counters.dead_letters == 2, "10 scores, 2 dead letters")
-    letters = topics.read("dead_letters")
-    assert {(letter["reason"], letter["event_id"]) for letter in letters} == {
-        ("not_json", None),
-        ("model_failed", "e-bad"),
+    letters = {letter["reason"]: letter for letter in topics.read("dead_letters")}
+    assert {reason: letter["event_id"] for reason, letter in letters.items()} == {
+        "not_json": None,
+        "model_failed": "e-bad",
     }
+    unreadable = letters["not_json"]
+    assert (unreadable["event"], unreadable["value"]) == ("subscriber", "ew==")
 
 
 def test_a_row_that_comes_again_is_dropped(topics: Topics) -> None:

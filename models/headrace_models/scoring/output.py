@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from headrace_ingestion.records import Record
 from headrace_ingestion.settings import KafkaConnection
+from headrace_lake.letters import dead_letter
 from kafka import KafkaProducer
 
 from headrace_models.scoring.batch import BatchResult
-from headrace_models.scoring.rows import Record, Unscored, dead_letter
+from headrace_models.scoring.rows import Unscored
 
 # Well below the time after which the broker takes a silent consumer for dead.
 DELIVERY_TIMEOUT_SECONDS = 60
@@ -56,8 +58,7 @@ class Output:
         futures = [self._send(self._scores, row.record, record) for row, record in result.scores]
         futures += [self._send(self._alerts, row.record, record) for row, record in result.alerts]
         for unscored in (*unreadable, *result.unscored):
-            letter = dead_letter(unscored, self._view, now_ms)
-            futures.append(self._send(self._dead_letters, unscored.record, letter))
+            futures.append(self._send_letter(unscored, now_ms))
         if not futures:
             return
         self._producer.flush(DELIVERY_TIMEOUT_SECONDS)
@@ -68,6 +69,14 @@ class Output:
     def close(self) -> None:
         """Close the producer; nothing is waiting, since `write` waits."""
         self._producer.close(timeout=5)
+
+    def _send_letter(self, unscored: Unscored, now_ms: int) -> Any:
+        record = unscored.record
+        letter = dead_letter(
+            record, unscored.reason, unscored.detail,
+            event=self._view, event_id=unscored.event_id, key=record.key, now_ms=now_ms,
+        )  # fmt: skip
+        return self._send(self._dead_letters, record, letter)
 
     def _send(self, topic: str, source: Record, record: dict[str, Any]) -> Any:
         # A topic of as many partitions has the key where the feature row has it; finding it anew is slow in Python.

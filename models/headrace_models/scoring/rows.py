@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from headrace_ingestion.feature_rows import FeatureRowError, read_feature_row
+from headrace_ingestion.records import Record
 
 from headrace_models.scoring.loading import LoadedModel
 from headrace_models.serving import Prediction
@@ -25,17 +25,6 @@ PASSED_ON = (
 """What a score takes over from its feature row."""
 
 _passed_on: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*PASSED_ON)
-
-
-class Record(Protocol):
-    """A Kafka record, as far as scoring reads it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +123,3 @@ def score_records(
         }
         for index, row in enumerate(rows)
     ]
-
-
-def dead_letter(unscored: Unscored, view: str, now_ms: int) -> dict[str, Any]:
-    """Return the dead letter of a record that got no score."""
-    record = unscored.record
-    return {
-        "reason": unscored.reason,
-        "detail": unscored.detail,
-        "event": view,
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "record_timestamp_ms": record.timestamp,
-        "event_id": unscored.event_id,
-        "key": None if record.key is None else record.key.decode("utf-8", "replace"),
-        "value": base64.b64encode(record.value or b"").decode("ascii"),
-        "recorded_at_ms": now_ms,
-    }
