@@ -195,7 +195,7 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 @contextmanager
 def time_limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
-    """Interrupt what the connection runs after this many seconds."""
+    """Interrupt what the connection runs after this many seconds; nothing refers to it when the block has ended."""
     timer = threading.Timer(seconds, connection.interrupt)
     timer.daemon = True
     timer.start()
@@ -203,6 +203,8 @@ def time_limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterato
         yield
     finally:
         timer.cancel()
+        # A timer that has yet to wake up holds the connection. A process that ends before it does reports it as leaked.
+        timer.join()
 
 
 def _with_plain_integers(table: pa.Table) -> pa.Table:

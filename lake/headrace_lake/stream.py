@@ -41,6 +41,8 @@ class ResultStream:
         self._over = threading.Event()
         timer = threading.Timer(limits.seconds, self._stop, [connection])
         timer.daemon = True
+        # The last one is called first. A timer that has yet to wake up holds the connection.
+        resources.callback(timer.join)
         resources.callback(timer.cancel)
         timer.start()
 

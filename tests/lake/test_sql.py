@@ -1,15 +1,21 @@
 """SQL of others: it reads the tables of the lake and nothing else, within its limits, and errors say what to type."""
 
+import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 from deltalake import DeltaTable
 from headrace_lake import FlushPolicy, Lake, Limits, QueryError, events_table, scores_table
 from headrace_lake.feed import Feed
 from headrace_lake.layout import table_folder
+from headrace_lake.query import time_limit
+from headrace_lake.stream import ResultStream
 from lake_records import CALL, HandClock, call_record, until
 
 TABLES = "events.call, scores.fraud"
@@ -137,6 +143,35 @@ def test_a_query_is_stopped_at_its_time_limit(lake: Lake) -> None:
 def test_a_query_is_stopped_at_its_time_limit_also_between_its_rows(lake: Lake) -> None:
     text = refusal(lake, "select range from range(100000000000)", Limits(seconds=0.2))
     assert text.startswith("the query was stopped after 0.2 seconds\n")
+
+
+@pytest.fixture
+def one_thread_at_a_time() -> Iterator[None]:
+    """Another thread runs only where this one waits."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("one_thread_at_a_time")
+def test_a_time_limit_has_let_go_of_the_connection_when_it_ends() -> None:
+    # A program that ends while something holds the connection prints that DuckDB has leaked it.
+    before = set(threading.enumerate())
+    with duckdb.connect() as connection:
+        with time_limit(connection, 60):
+            assert set(threading.enumerate()) != before
+        assert set(threading.enumerate()) == before
+
+
+@pytest.mark.usefixtures("one_thread_at_a_time")
+def test_a_stream_has_let_go_of_the_connection_when_it_ends() -> None:
+    before = set(threading.enumerate())
+    with duckdb.connect() as connection:
+        reader = connection.sql("select 1").to_arrow_reader()
+        with ResultStream(connection, reader, Limits(), ExitStack()):
+            assert set(threading.enumerate()) != before
+        assert set(threading.enumerate()) == before
 
 
 def test_a_query_is_refused_more_memory_than_its_limit(lake: Lake) -> None:
