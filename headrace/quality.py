@@ -3,129 +3,22 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 from headrace_ingestion.clock import Clock, SystemClock
 from headrace_ingestion.documents import DeclarationProblem, Document, declared_in, problem_error, read_document
-from headrace_ingestion.durations import Duration
 from headrace_ingestion.errors import DeclarationError, closest
 from headrace_lake.errors import LakeError
 from headrace_lake.quality.check import check_and_record
-from headrace_lake.quality.rules import MARKS_ROWS, Finding, Kind, Rule
+from headrace_lake.quality.declaration import QualityDeclaration, RuleDeclaration
+from headrace_lake.quality.rules import Finding, Rule
 from headrace_lake.query import Limits
 from headrace_lake.tables import TableSpec
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from headrace.project import Project
 from headrace.tables import project_tables
 
-_Share = Annotated[float, Field(ge=0, le=1)]
 _NUMBERS = ("int", "long", "double")
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", title="a rule")
-
-
-class NullRate(_Part):
-    """How many rows may lack a value."""
-
-    column: str
-    at_most: _Share = 0.0
-
-
-class Range(_Part):
-    """Between which numbers values are; nulls pass."""
-
-    column: str
-    minimum: float | None = None
-    maximum: float | None = None
-    at_most: _Share = 0.0
-
-    @model_validator(mode="after")
-    def _has_a_bound(self) -> Self:
-        if self.minimum is None and self.maximum is None:
-            raise DeclarationProblem("'range' has no bound", {"expected": "minimum, maximum or both"}, "minimum: 0")
-        return self
-
-
-class Values(_Part):
-    """Which values there are; nulls pass."""
-
-    column: str
-    allowed: Annotated[tuple[str | bool | int, ...], Field(min_length=1)]
-    at_most: _Share = 0.0
-
-
-class Unique(_Part):
-    """Which columns together stand in one row only."""
-
-    columns: Annotated[tuple[str, ...], Field(min_length=1)]
-    at_most: _Share = 0.0
-
-
-class Freshness(_Part):
-    """How old the newest row may be."""
-
-    at_most: Duration
-    by: Literal["event", "record"] = "event"
-
-
-class Volume(_Part):
-    """How many rows there are, divided by those of the same time a week before."""
-
-    window: Duration
-    at_least: Annotated[float, Field(ge=0)] | None = None
-    at_most: Annotated[float, Field(ge=0)] | None = None
-
-
-class RuleDeclaration(_Part):
-    """One rule: exactly one kind, and what follows from a breach."""
-
-    name: Annotated[str, Field(min_length=1)] | None = None
-    severity: Literal["warn", "fail"] = "fail"
-    quarantine: bool = False
-    over: Duration | None = None
-    null_rate: NullRate | None = None
-    range: Range | None = None
-    values: Values | None = None
-    unique: Unique | None = None
-    freshness: Freshness | None = None
-    volume: Volume | None = None
-
-    @model_validator(mode="after")
-    def _is_of_one_kind(self) -> Self:
-        given = [kind for kind in _KINDS if getattr(self, kind) is not None]
-        if len(given) != 1:
-            raise DeclarationProblem(
-                f"a rule has {len(given)} kinds: {', '.join(given) or 'none'}",
-                {"expected": f"one of {', '.join(_KINDS)}"},
-                "null_rate: {column: device, at_most: 0.1}",
-            )
-        if (self.quarantine or self.over) and given[0] not in MARKS_ROWS:
-            raise DeclarationProblem(
-                f"{given[0]!r} speaks of the whole table, not of rows",
-                {"quarantine and over": f"go with {', '.join(MARKS_ROWS)}"},
-                "remove quarantine and over",
-            )
-        return self
-
-    @property
-    def kind(self) -> Kind:
-        """Its kind."""
-        return next(kind for kind in _KINDS if getattr(self, kind) is not None)
-
-
-_KINDS: tuple[Kind, ...] = ("null_rate", "range", "values", "unique", "freshness", "volume")
-
-
-class QualityDeclaration(_Part):
-    """A file of `quality/`: what is expected of one table."""
-
-    model_config = ConfigDict(title="the expectations of a table")
-
-    table: str
-    rules: Annotated[tuple[RuleDeclaration, ...], Field(min_length=1)]
 
 
 def quality_rules(project: Project, names: Sequence[str] = ()) -> list[Rule]:

@@ -40,6 +40,7 @@ KINDS = {
     "rollup": FileKind("rollups/*.yaml", "headrace_lake.rollups.declaration", "RollupDeclaration"),
     "sink": FileKind("sinks/*.yaml", "headrace.sinks.declaration", "SinkDeclaration"),
     "external": FileKind("external/*.yaml", "headrace.external", "ExternalDeclaration"),
+    "quality": FileKind("quality/*.yaml", "headrace_lake.quality.declaration", "QualityDeclaration"),
     "policy": FileKind("policy.yaml", "headrace.policy.rules", "Policy"),
     "settings": FileKind("headrace.yaml", "headrace.settings", "Settings"),
 }

@@ -53,5 +53,5 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_a_usage_error() -> None:
     done = CliRunner().invoke(root, ["schema", "events"])
     assert done.exit_code == 2
-    kinds = "'event', 'features', 'model', 'rollup', 'sink', 'external', 'policy', 'settings'"
+    kinds = "'event', 'features', 'model', 'rollup', 'sink', 'external', 'quality', 'policy', 'settings'"
     assert f"'events' is not one of {kinds}" in done.stderr

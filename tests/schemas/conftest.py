@@ -9,6 +9,7 @@ from headrace_features.resolve import load_view
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.documents import load_document
 from headrace_ingestion.errors import HeadraceError
+from headrace_lake.quality.declaration import QualityDeclaration
 from headrace_lake.rollups.declaration import RollupDeclaration
 from headrace_models.declaration import ModelDeclaration
 from rich_declarations import EVENT
@@ -31,6 +32,7 @@ def verdict_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Any],
         "rollup": lambda: load_document(file, RollupDeclaration),
         "sink": lambda: load_document(file, SinkDeclaration),
         "external": lambda: load_document(file, ExternalDeclaration),
+        "quality": lambda: load_document(file, QualityDeclaration),
         "policy": lambda: load_document(file, Policy),
         "settings": lambda: load_settings(folder, environ={}),
     }

@@ -163,6 +163,17 @@ EXTERNAL: dict[str, Any] = {
     "columns": {"country": "VARCHAR", "rate": "DOUBLE"},
     "description": "rates by country",
 }
+QUALITY: dict[str, Any] = {
+    "table": "events.ride",
+    "rules": [
+        {"null_rate": {"column": "rider", "at_most": 0.1}, "severity": "warn", "name": "has a rider", "over": "24h"},
+        {"range": {"column": "amount", "minimum": 0, "maximum": 1000, "at_most": 0.5}, "quarantine": True},
+        {"values": {"column": "kind", "allowed": ["day", "night"], "at_most": 0.01}},
+        {"unique": {"columns": ["event_id"], "at_most": 0.5}},
+        {"freshness": {"at_most": "10m", "by": "record"}},
+        {"volume": {"window": "1h", "at_least": 0.5, "at_most": 2}},
+    ],
+}
 POLICY: dict[str, Any] = {
     "rules": [
         {
@@ -191,6 +202,7 @@ RICH: dict[str, dict[str, Any]] = {
     "rollup": ROLLUP,
     "sink": SINK,
     "external": EXTERNAL,
+    "quality": QUALITY,
     "policy": POLICY,
     "settings": SETTINGS,
 }

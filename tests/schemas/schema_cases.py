@@ -40,6 +40,8 @@ CANNOT_SAY = {
     ("sink", "every `$` in `url` and `headers` begins a variable, `${NAME}`"): r"has a \$ that begins no variable",
     ("sink", "`headers` are names of HTTP that a sink does not set itself"): r"is no header that a sink can set",
     ("external", "a column has a type of DuckDB"): r"is no type of column",
+    ("quality", "the table has the columns, of fitting types, and rules of a table have names of their own"):
+        r"has no column|a range is of numbers|two rules are called",
     ("policy", "`where` is SQL, and goes with `sql:read` alone; `mask` goes with what may be read"):
         r"'where' is a condition|'mask' is for|the expression cannot be read",
     ("policy", "names of rules differ"): r"two rules have the name",
