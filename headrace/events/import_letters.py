@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class ImportLetters:
             event_id: The id that it has, or would have had.
         """
         if self._is_kept:
-            value = b"" if fields is None else orjson.dumps(fields, default=str, option=orjson.OPT_UTC_Z)
+            value = b"" if fields is None else _as_json(fields)
             header = [(EVENT_ID, event_id.encode())]
             record = StoredRecord(self._topic, _PARTITION, number, -1, None, value, header)
             self._waiting.append(RefusedRecord(record, reason, detail, self._event))
@@ -63,6 +64,14 @@ class ImportLetters:
             now_ms = SystemClock().now_ms()
             store_dead_letters(self._lake, self._waiting, self._topic, {_PARTITION: next_row}, now_ms)
             self._waiting = []
+
+
+def _as_json(fields: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(fields, default=str, option=orjson.OPT_UTC_Z)
+    except TypeError:
+        # A number beyond 64 bits, or half a character: what is refused may be anything, and is no reason to end.
+        return json.dumps(fields, default=str).encode()
 
 
 def _has_personal_data(fields: Mapping[str, Field]) -> bool:

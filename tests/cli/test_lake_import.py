@@ -261,3 +261,14 @@ def test_the_order_of_an_imported_event_compares_as_text_as_it_does_as_numbers()
     assert sorted(orders, key=lambda order: order.text()) == sorted(orders) == orders
     assert [Order.parse(order.text()) for order in orders] == orders
     assert {len(order.text()) for order in orders} == {99}
+
+
+def test_a_number_that_no_field_holds_is_a_dead_letter_as_it_stood(folder: Path) -> None:
+    contract = folder / "events" / "call.yaml"
+    contract.write_text(contract.read_text().replace("fields:\n", "fields:\n  cells: {type: long, required: false}\n"))
+    rows = f"subscriber_id,started_at,duration_s,cells\ns1,2025-01-01T00:00:00Z,1,{10**30}\n"
+    (folder / "past.csv").write_text(rows)
+    report = answer(run_on(folder)("import", "call", str(folder / "past.csv"), "--output", "json"))
+    assert report["refused"] == 1
+    ((value,),) = rows_of(folder, "SELECT from_base64(value) FROM ops.dead_letters")
+    assert str(10**30) in value.decode()
