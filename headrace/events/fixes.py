@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from headrace_ingestion.errors import HeadraceError
 
 from headrace.events.dead_letters import RawLetter
 from headrace.events.locked_sql import ExpressionError, FieldExpressions
+
+R = TypeVar("R")
 
 
 class FixError(HeadraceError):
@@ -135,17 +137,19 @@ def project_function(name: str, folder: Path, arguments: str) -> Callable[..., A
         arguments: What it is called with, for the message.
 
     Raises:
-        FixError: There is no such function.
+        FixError: There is no such function, or its module cannot be imported.
     """
     module, _, function = name.partition(":")
     if not module or not function:
-        raise FixError(f"{name!r} does not name a function", {"expected": "module:function"}, "--python fixes:mend")
+        raise FixError(f"{name!r} does not name a function", {"expected": "module:function"}, "fixes:mend")
     sys.path.insert(0, str(folder))
     try:
         found: Any = getattr(importlib.import_module(module), function, None)
-    except ImportError as error:
+    except (Exception, SystemExit) as error:
+        # Whatever the module does when it is imported is of the project.
+        why = f"{type(error).__name__}: {error}"
         raise FixError(
-            f"the module {module!r} cannot be imported: {error}", {"where": str(folder)}, f"{folder}/{module}.py"
+            f"the module {module!r} cannot be imported: {why}", {"where": str(folder)}, f"{folder}/{module}.py"
         ) from error
     finally:
         sys.path.remove(str(folder))
@@ -156,6 +160,19 @@ def project_function(name: str, folder: Path, arguments: str) -> Callable[..., A
             f"def {function}({arguments})",
         )
     return found
+
+
+def transformed(transform: Callable[[dict[str, Any]], R], record: dict[str, Any]) -> R:
+    """Return what a function of the project makes of a record on its way in or out.
+
+    Raises:
+        NotMended: It failed.
+    """
+    try:
+        return transform(record)
+    except (Exception, SystemExit) as error:
+        # An exit would end a server, or a thread that nobody sees, for one record.
+        raise NotMended(f"the transform raised {type(error).__name__}: {error}") from error
 
 
 def _sha256(text: str) -> str:

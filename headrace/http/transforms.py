@@ -8,7 +8,7 @@ from typing import Any
 
 from headrace_ingestion.errors import SettingsError, closest
 
-from headrace.events.fixes import project_function
+from headrace.events.fixes import NotMended, project_function, transformed
 from headrace.project import Project
 
 Transform = Callable[[dict[str, Any]], Any]
@@ -52,17 +52,11 @@ def transforms_of(project: Project) -> dict[str, Transform]:
 def shaped(transform: Transform, record: dict[str, Any]) -> dict[str, Any] | LeftOut | NotShaped:
     """Return what the function makes of a record."""
     try:
-        found = _called(transform, record)
-    except ValueError as error:
+        found = transformed(transform, record)
+    except NotMended as error:
         return NotShaped(str(error))
-    return LeftOut() if found is None else found
-
-
-def _called(transform: Transform, record: dict[str, Any]) -> dict[str, Any] | None:
-    try:
-        found = transform(record)
-    except Exception as error:
-        raise ValueError(f"the transform raised {type(error).__name__}: {error}") from error
-    if found is not None and not isinstance(found, Mapping):
-        raise ValueError(f"the transform returned {type(found).__name__}, expected a record or None")
-    return None if found is None else dict(found)
+    if found is None:
+        return LeftOut()
+    if not isinstance(found, Mapping):
+        return NotShaped(f"the transform returned {type(found).__name__}, expected a record or None")
+    return dict(found)

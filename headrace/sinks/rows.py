@@ -18,7 +18,7 @@ from headrace_lake.tables import SINK_LETTERS, TableSpec
 from headrace_lake.views import quoted
 from sqlglot import exp
 
-from headrace.events.fixes import NotMended, project_function
+from headrace.events.fixes import NotMended, project_function, transformed
 from headrace.events.locked_sql import SECONDS_A_QUERY, ExpressionError, locked_connection, plain
 from headrace.sinks.declaration import SinkDeclaration
 
@@ -138,18 +138,13 @@ class SinkRows:
     def _body(self, values: dict[str, Any]) -> tuple[bytes | None, str | None]:
         """Return the JSON, or why there is none; neither when nothing is to be sent."""
         try:
-            found = self._transformed(values)
+            return transformed(self._made, values), None
         except NotMended as error:
             return None, str(error)
-        return found, None
 
-    def _transformed(self, values: dict[str, Any]) -> bytes | None:
-        try:
-            found = values if self._transform is None else self._transform(values)
-            return None if found is None else json_bytes(found)
-        except (Exception, SystemExit) as error:
-            # An exit would end the thread of the sink, and nobody would see it.
-            raise NotMended(f"the transform raised {type(error).__name__}: {error}") from error
+    def _made(self, values: dict[str, Any]) -> bytes | None:
+        found = values if self._transform is None else self._transform(values)
+        return None if found is None else json_bytes(found)
 
     def _key_values(self, rows: pa.Table) -> list[tuple[Any, ...]]:
         columns = [rows.column(name).to_pylist() for name in self._key_columns]

@@ -11,7 +11,8 @@ from served_project import written_project
 from serving import Client, serving
 
 import headrace
-from headrace.http.transforms import transforms_of
+from headrace.events.fixes import FixError
+from headrace.http.transforms import NotShaped, shaped, transforms_of
 from headrace.project import Project
 
 AT = "2026-01-31T12:00:00Z"
@@ -19,6 +20,8 @@ FUNCTION = """\
 def take(record):
     if record.get("kind") == "ping":
         return None
+    if record.get("kind") == "end":
+        raise SystemExit("enough")
     if record.get("kind") == "odd":
         return [record]
     return {"series": record["device"], "at": record["at"], "value": 60 * record["minutes"], "event_id": record["id"]}
@@ -55,6 +58,26 @@ def test_the_function_shapes_leaves_out_and_fails_for_its_record_alone(project: 
     assert stored.event_id == "one"
     assert stored.fields is not None
     assert stored.fields["value"] == 120
+
+
+def test_a_function_that_exits_ends_no_server(tmp_path: Path) -> None:
+    written_project(tmp_path)
+    (tmp_path / "headrace.yaml").write_text("name: trial\nhttp: {transforms: {reading: 'shaping_in:take'}}\n")
+    (tmp_path / "shaping_in.py").write_text(FUNCTION)
+    transform = transforms_of(headrace.open(tmp_path))["reading"]
+    assert shaped(transform, {"kind": "end"}) == NotShaped("the transform raised SystemExit: enough")
+
+
+def test_a_module_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    written_project(tmp_path)
+    (tmp_path / "headrace.yaml").write_text("name: trial\nhttp: {transforms: {reading: 'broken_in:take'}}\n")
+    (tmp_path / "broken_in.py").write_text("limit = of\n")
+    with pytest.raises(FixError) as caught:
+        transforms_of(headrace.open(tmp_path))
+    assert str(caught.value) == (
+        "the module 'broken_in' cannot be imported: NameError: name 'of' is not defined\n"
+        f"  where:  {tmp_path}\n  try:    {tmp_path}/broken_in.py"
+    )
 
 
 def test_a_function_of_an_event_that_nobody_sends_is_refused(tmp_path: Path) -> None:
