@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import orjson
+from headrace_ingestion.errors import closest
+
+from headrace.events.errors import UnknownReasonError
 
 if TYPE_CHECKING:
     from headrace_lake.catalog import Lake
 
 SHOWN_CHARACTERS = 200
 
-SINK_REASONS = ("sink_refused", "sink_unreachable", "sink_transform")
+SinkReason = Literal["sink_refused", "sink_unreachable", "sink_transform"]
+SINK_REASONS: tuple[SinkReason, ...] = get_args(SinkReason)
 """Why a sink could not hand over a record that its contract had taken."""
 
 _SELECTED = """
@@ -34,6 +39,20 @@ _IN_ORDER = f"""{_SELECTED}
     QUALIFY row_number() OVER (PARTITION BY topic, "partition", "offset", record_timestamp ORDER BY recorded_at) = 1
     ORDER BY topic, "partition", "offset"
 """
+
+
+def check_reason(reason: str | None, reasons: Sequence[str]) -> None:
+    """Do nothing where records are refused for a reason; None is any.
+
+    Raises:
+        UnknownReasonError: It is none of these reasons.
+    """
+    if reason is not None and reason not in reasons:
+        raise UnknownReasonError(
+            f"no record is refused for the reason {reason!r}",
+            {"reasons": ", ".join(reasons)},
+            f"--reason {closest(reason, reasons) or reasons[0]}",
+        )
 
 
 @dataclass(frozen=True, slots=True)

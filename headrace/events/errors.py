@@ -23,3 +23,7 @@ class ReplayInterruptedError(HeadraceError):
 
 class DerivedEventError(HeadraceError):
     """An event that is made of others cannot be sent."""
+
+
+class UnknownReasonError(HeadraceError):
+    """No record is ever refused for that reason."""

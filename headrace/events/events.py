@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headrace_ingestion.contract import Contract
-from headrace_ingestion.errors import REASONS, DeclarationError, HeadraceError, UnknownEventError, closest
+from headrace_ingestion.errors import REASONS, DeclarationError, UnknownEventError, closest
 from headrace_ingestion.pii import PiiSecret
 from headrace_ingestion.producer import Producer
 from headrace_ingestion.transport import Transport
@@ -38,10 +38,6 @@ WAIT_SECONDS = 30.0
 """How long a broker may take to acknowledge before sending is given up."""
 
 QUEUE_EVENTS = 20_000
-
-
-class UnknownReasonError(HeadraceError):
-    """No record is ever refused for that reason."""
 
 
 class Events:
@@ -343,17 +339,11 @@ class Events:
     def _chosen(self, event: str | None, reason: str | None, since: datetime | None, until: datetime | None) -> Chosen:
         from headrace_lake.tables import SINK_LETTERS
 
-        from headrace.events.dead_letters import SINK_REASONS, Chosen
+        from headrace.events.dead_letters import SINK_REASONS, Chosen, check_reason
 
         if event is not None and not event.startswith(SINK_LETTERS):
             self.contract(event)
-        reasons = (*REASONS, *SINK_REASONS)
-        if reason is not None and reason not in reasons:
-            raise UnknownReasonError(
-                f"no record is refused for the reason {reason!r}",
-                {"reasons": ", ".join(reasons)},
-                f"--reason {closest(reason, reasons) or reasons[0]}",
-            )
+        check_reason(reason, (*REASONS, *SINK_REASONS))
         return Chosen(event, reason, since, until)
 
     def producer(self, **options: Any) -> Producer:

@@ -14,7 +14,7 @@ from headrace_lake.letters import dead_letter
 from headrace_lake.tables import SINK_LETTERS, dead_letters_table
 from kafka import KafkaProducer
 
-from headrace.events.dead_letters import Chosen, RawLetter, raw_letters
+from headrace.events.dead_letters import SINK_REASONS, Chosen, RawLetter, check_reason, raw_letters
 from headrace.sinks.target import Refusal
 
 if TYPE_CHECKING:
@@ -88,7 +88,12 @@ def sink_letter(event: str, refusal: Refusal, now_ms: int) -> dict[str, Any]:
 def letters_of(
     lake: Lake, sink: str, reason: str | None = None, since: datetime | None = None, until: datetime | None = None
 ) -> list[RawLetter]:
-    """Return what a sink could not hand over, by its place, each record once."""
+    """Return what a sink could not hand over, by its place, each record once.
+
+    Raises:
+        UnknownReasonError: Sinks give up nothing for that reason.
+    """
+    check_reason(reason, SINK_REASONS)
     return raw_letters(lake, Chosen(f"{SINK_LETTERS}{sink}", reason, since, until))
 
 

@@ -7,15 +7,13 @@ import random
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import urllib3
 from headrace_ingestion.errors import SettingsError
 
+from headrace.events.dead_letters import SinkReason
 from headrace.sinks.declaration import HttpTarget
 from headrace.sinks.rows import Outgoing
-
-SinkReason = Literal["sink_refused", "sink_unreachable", "sink_transform"]
 
 LONGEST_PAUSE_SECONDS = 30.0
 LONGEST_ASKED_SECONDS = 300.0

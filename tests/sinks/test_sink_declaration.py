@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from headrace_ingestion.errors import DeclarationError, HeadraceError, SettingsError
 
 import headrace
+from headrace.cli.root import root
 from headrace.sinks.declaration import SinkDeclaration, completed
 from headrace.sinks.project_sinks import sink_declaration, sink_parts
 
@@ -131,4 +133,15 @@ def test_a_function_that_is_not_there_is_named(folder: Path) -> None:
     text = problem(folder, table="events.reading", transform="shaping_of_sinks:shap")
     assert text == (
         f"the module 'shaping_of_sinks' has no function 'shap'\n  where:  {folder}\n  try:    def shap(row)"
+    )
+
+
+def test_a_reason_that_no_sink_has_is_named(folder: Path) -> None:
+    (folder / "sinks" / "crm.yaml").write_text("name: crm\ntable: events.reading\nhttp: {url: 'http://127.0.0.1:9'}\n")
+    answer = CliRunner().invoke(root, ["sinks", "replay", "crm", "--reason", "sink_refuse", "--project", str(folder)])
+    assert answer.exit_code == 1
+    assert answer.stderr == (
+        "UnknownReasonError: no record is refused for the reason 'sink_refuse'\n"
+        "  reasons:  sink_refused, sink_unreachable, sink_transform\n"
+        "  try:      --reason sink_refused\n"
     )
