@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from headrace_ingestion.clock import SystemClock
 from headrace_ingestion.errors import SettingsError, closest
+from headrace_lake.errors import LakeError
 from headrace_lake.upkeep.compact import Compaction, compact
 from headrace_lake.upkeep.files import KeptTable, kept_tables
 from headrace_lake.upkeep.record import record
@@ -66,18 +67,25 @@ def compact_tables(
     Args:
         project: The project.
         names: `<schema>.<name>` of tables; none: all.
-        target_bytes: Size that files are made to have; None: that of the settings.
-        rewrite: Write each row anew, in the partitions and the order that are declared now.
+        target_bytes: Size that files are made to have; None: that of the settings. Of a rewrite it is Delta's own.
+        rewrite: Write each row anew, in the partitions and the order that the project declares for the table now.
         dry_run: Only say what would be done.
 
     Raises:
-        LakeError: There is no such table, or it could not be compacted.
+        LakeError: There is no such table, it could not be compacted, or is to be rewritten and is not declared.
         LakeWriteError: A table was changed faster than it could be rewritten.
     """
     policy = upkeep_policy(project)
     lake, tables = lake_path(project), _tables(project, names)
     if rewrite:
         specs = {spec.full_name: spec for spec in project_tables(project)}
+        undeclared = [name for name in names if name not in specs]
+        if undeclared:
+            raise LakeError(
+                f"the project declares no table {undeclared[0]!r}, and so no order to write its rows in",
+                {"declared": ", ".join(specs)},
+                closest(undeclared[0], specs) or f"headrace lake compact {undeclared[0]}",
+            )
         return _recorded(
             project,
             [table for table in tables if table.full_name in specs],

@@ -84,7 +84,11 @@ def compact(call: Invocation, tables: tuple[str, ...], target_bytes: int | None,
     from headrace.upkeep import compact_tables
 
     if rewrite and not tables:
-        raise click.UsageError("--rewrite writes whole tables: name them\n  try:  events.call --rewrite")
+        raise click.UsageError(
+            "--rewrite writes whole tables: name them\n  try:  headrace lake compact events.call --rewrite"
+        )
+    if rewrite and target_bytes is not None:
+        raise click.UsageError("--target-bytes is of merged files, and --rewrite merges none: leave one of them out")
     with working("compacting"):
         done = compact_tables(call.project, tables, target_bytes=target_bytes, rewrite=rewrite, dry_run=dry_run)
     columns = ("table", "files_before", "files_after", "bytes_before", "bytes_after", "rows", "seconds")

@@ -75,6 +75,12 @@ def test_describe_says_how_a_table_is_laid_out_and_what_its_card_says_since(run:
     found = answer(run("describe", "events.call", "--output", "json"))
     assert (found["partitioned_by"], found["declared_partition"]) == (["_day"], None)
     assert "name them" in failure(run("compact", "--rewrite"))
+    assert "leave one of them out" in failure(run("compact", "events.call", "--rewrite", "--target-bytes", "9999"))
+    event.rename(event.with_suffix(".txt"))
+    assert failure(run("compact", "events.call", "--rewrite")).startswith(
+        "LakeError: the project declares no table 'events.call', and so no order to write its rows in\n"
+    )
+    event.with_suffix(".txt").rename(event)
     shutil.rmtree(tmp_path / "project" / ".headrace" / "lake")
     found = answer(run("describe", "events.call", "--output", "json"))
     assert (found["partitioned_by"], found["declared_partition"]) == (["_day"], None)
