@@ -213,6 +213,12 @@ def test_upkeep_checks_by_itself_when_it_is_time(folder: Path) -> None:
             "  try:       null_rate: {column: device, at_most: 0.1}",
         ),
         (
+            "  - {volume: {window: 1h}}\n",
+            "DeclarationError: quality/call.yaml line 3: 'volume' has no bound\n"
+            "  expected:  at_least, at_most or both\n"
+            "  try:       at_least: 0.5",
+        ),
+        (
             "  - {freshness: {at_most: 1h}, quarantine: true}\n",
             "DeclarationError: quality/call.yaml line 3: 'freshness' speaks of the whole table, not of rows\n"
             "  quarantine and over:  go with null_rate, range, values, unique\n"

@@ -140,6 +140,7 @@ WRONG = {
     "a share in quotes": ("model", "gates: {recall: '0.5'}"),
     "a rule of two kinds": ("quality", "rules: [{unique: {columns: [a]}, null_rate: {column: a}}]"),
     "a range without a bound": ("quality", "rules: [{range: {column: a}}]"),
+    "a volume without a bound": ("quality", "rules: [{volume: {window: 1h}}]"),
     "a quarantine of no rows": ("quality", "rules: [{freshness: {at_most: 1h}, quarantine: true}]"),
     "a freshness over some rows": ("quality", "rules: [{freshness: {at_most: 1h}, over: 1h}]"),
     "a recipe that needs labels": ("model", "{recipe: gradient_boosting, labels: null}"),

@@ -106,9 +106,19 @@ class Volume(_Part):
         at_most: Largest ratio that passes; None: any.
     """
 
+    model_config = ConfigDict(json_schema_extra=rules(_bounded("at_least", "at_most")))
+
     window: Duration
     at_least: _Ratio | None = None
     at_most: _Ratio | None = None
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        if self.at_least is None and self.at_most is None:
+            raise DeclarationProblem(
+                "'volume' has no bound", {"expected": "at_least, at_most or both"}, "at_least: 0.5"
+            )
+        return self
 
 
 class RuleDeclaration(_Part):
