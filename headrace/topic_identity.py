@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from headrace_ingestion.settings import KafkaConnection
-from headrace_lake.topics import describe_topics
+from headrace_lake.topics import describe_topic
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
@@ -82,5 +82,5 @@ def _admin(connection: KafkaConnection) -> KafkaAdminClient:
 
 
 def _id_of(admin: KafkaAdminClient, topic: str) -> str | None:
-    found = describe_topics(admin, [topic]).get(topic)
+    found = describe_topic(admin, topic)
     return None if found is None else found.id

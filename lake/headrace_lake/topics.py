@@ -71,6 +71,15 @@ def describe_topics(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, 
     return found
 
 
+def describe_topic(admin: KafkaAdminClient, name: str) -> Topic | None:
+    """Return a topic, or None when there is none of that name.
+
+    Raises:
+        KafkaError: The broker does not answer.
+    """
+    return describe_topics(admin, [name]).get(name)
+
+
 def new_admin(connection: KafkaConnection) -> KafkaAdminClient:
     """Return a connected admin client.
 

@@ -12,7 +12,7 @@ from headrace_lake.offsets import recorded_offsets, table_app_id
 from headrace_lake.place import Place
 from headrace_lake.tables import TableSpec
 from headrace_lake.topic_records import records_by_now
-from headrace_lake.topics import describe_topics, new_admin, new_consumer
+from headrace_lake.topics import describe_topic, new_admin, new_consumer
 
 
 def unread_values(connection: KafkaConnection, lake: Place, spec: TableSpec) -> Iterator[bytes]:
@@ -31,7 +31,7 @@ def unread_values(connection: KafkaConnection, lake: Place, spec: TableSpec) -> 
     """
     admin = new_admin(connection)
     try:
-        topic = describe_topics(admin, [spec.topic]).get(spec.topic)
+        topic = describe_topic(admin, spec.topic)
     finally:
         admin.close()
     if topic is None:

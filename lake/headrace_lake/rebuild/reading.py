@@ -17,7 +17,7 @@ from headrace_lake.delta_table import open_for_append
 from headrace_lake.errors import LakeError, LakeWriteError
 from headrace_lake.offsets import OffsetRange, recorded_offsets, table_app_id
 from headrace_lake.tables import TableSpec
-from headrace_lake.topics import describe_topics, new_admin, new_consumer
+from headrace_lake.topics import describe_topic, new_admin, new_consumer
 from headrace_lake.unique import StoredKeys
 
 BATCH_ROWS = 20_000
@@ -55,7 +55,7 @@ def reach_of(connection: KafkaConnection, old: DeltaTable | None, spec: TableSpe
     try:
         admin = new_admin(connection)
         try:
-            topic = describe_topics(admin, [spec.topic]).get(spec.topic)
+            topic = describe_topic(admin, spec.topic)
         finally:
             admin.close()
         if topic is None:

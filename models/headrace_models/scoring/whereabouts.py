@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from headrace_ingestion.settings import KafkaConnection
-from headrace_lake.topics import describe_topics
+from headrace_lake.topics import describe_topic
 from kafka import ConsumerRebalanceListener, KafkaAdminClient
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata, TopicPartition
@@ -110,7 +110,7 @@ class Whereabouts:
                 request_timeout_ms=ANSWER_MS,
             )
         self._look_at = time.monotonic() + LOOK_SECONDS
-        found = describe_topics(self._admin, [self._topic]).get(self._topic)
+        found = describe_topic(self._admin, self._topic)
         return None if found is None else found.id
 
 
