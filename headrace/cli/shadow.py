@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from headrace.cli.common import Invocation, common_options
+from headrace.cli.event_options import parsed_time
 
 
 def _parsed_bound(
@@ -19,13 +20,9 @@ def _parsed_bound(
     except ValueError:
         pass
     try:
-        instant = datetime.fromisoformat(value)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        expected = "is neither an instant with a zone, such as 2026-03-01T00:00:00Z, nor PARTITION:OFFSET,…"
-        raise click.BadParameter(f"{value!r} {expected}", ctx, param)
-    return instant
+        return parsed_time(ctx, param, value)
+    except click.BadParameter as error:
+        raise click.BadParameter(f"{error.message}, nor PARTITION:OFFSET,…", ctx, param) from None
 
 
 @click.command()
@@ -33,16 +30,16 @@ def _parsed_bound(
 @click.option(
     "--from",
     "begin",
-    metavar="INSTANT|P:O,…",
+    metavar="TIME|P:O,…",
     callback=_parsed_bound,
-    help="Begin with records of this instant or later, or at these offsets; default: where the topic begins.",
+    help="Begin with records of this time or later, or at these offsets; default: where the topic begins.",
 )
 @click.option(
     "--to",
     "end",
-    metavar="INSTANT|P:O,…",
+    metavar="TIME|P:O,…",
     callback=_parsed_bound,
-    help="End before records of this instant, or these offsets; default: where production's rows end in the lake.",
+    help="End before records of this time, or these offsets; default: where production's rows end in the lake.",
 )
 @click.option(
     "--tolerance",
