@@ -1,6 +1,8 @@
 """`headrace features training-set`: views joined to a spine, as a file or on standard output."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +53,9 @@ def _parsed_keys(ctx: click.Context, param: click.Parameter, value: tuple[str, .
     callback=_parsed_keys,
     help="Column of the spine that holds the entities of a view, where it is not named like the view's key.",
 )
-@click.option("--exclude", multiple=True, metavar="COLUMN", help="Leave a column of a view out, by its name there.")
+@click.option(
+    "--exclude", multiple=True, metavar="COLUMN", help="Leave a column of a view out, by its name in the result."
+)
 @click.option("--to", "target", type=click.Path(path_type=Path), help="File to write; default: standard output.")
 @click.option(
     "--format",
@@ -81,16 +85,18 @@ def training_set(
     their view are null.
     """
     form = _checked(spine, query, target, form, label)
+    joined = partial(
+        call.project.features.training_set,
+        views, spine, sql=query, time_column=time_column, keys=keys, exclude=exclude,
+    )  # fmt: skip
     with working(f"joining {', '.join(views)}"):
-        table = call.project.features.training_set(
-            views, spine, sql=query, at=at, time_column=time_column, keys=keys, exclude=exclude
-        )
+        table = joined(at=at)
         if target is not None and form is not None:
             from headrace_features.feature_store.training_files import save_training_set
 
             save_training_set(table, target, form, label)
     if at == "known":
-        _warn_of_nothing_known(call, table, (views, spine, query, time_column, keys))
+        _warn_of_nothing_known(table, joined)
     if target is not None:
         _show_written(call, table, target, form)
     elif form is not None:
@@ -101,21 +107,15 @@ def training_set(
         call.output.table(table.column_names, zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
-def _warn_of_nothing_known(
-    call: Invocation,
-    table: "pa.Table",
-    asked: tuple[tuple[str, ...], Path | None, str | None, str, dict[str, str]],
-) -> None:
+def _warn_of_nothing_known(table: "pa.Table", joined: "Callable[..., pa.Table]") -> None:
     """Say so where a view has no value at all because all of its rows were written later than the instants."""
     from headrace_features.feature_store.training_set import origin
 
     empty = [name for name, view in origin(table)["views"].items() if not view["rows_with_values"]]
     if not empty:
         return
-    views, spine, query, time_column, keys = asked
-    happened = call.project.features.training_set(
-        views, spine, sql=query, at="event_time", time_column=time_column, keys=keys
-    )
+    with working(f"looking whether {', '.join(empty)} had values by event time"):
+        happened = joined(at="event_time")
     found = {name: view["rows_with_values"] for name, view in origin(happened)["views"].items()}
     for name in empty:
         if found[name]:

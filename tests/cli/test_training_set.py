@@ -79,6 +79,10 @@ def test_views_of_which_nothing_was_known_yet_are_named_with_what_to_type(projec
     )
     happened = training_set(project, str(spine), "--views", "cell", "--at", "event_time", "--format", "csv")
     assert happened.stderr == ""
+    spine.write_text(f"cell,event_timestamp,{LAG}\n9,2026-03-02T00:30:00Z,0.25\n")
+    own = training_set(project, str(spine), "--views", "cell", "--exclude", LAG, "--format", "csv")
+    assert own.stderr.startswith("warning: no row has a value of cell")
+    assert own.stdout.splitlines()[0].startswith(f'"cell","event_timestamp","{LAG}"')
     unknown = tmp_path / "unknown.csv"
     unknown.write_text("cell,event_timestamp\n10,2026-03-02T00:30:00Z\n")
     assert training_set(project, str(unknown), "--views", "cell", "--format", "csv").stderr == ""
