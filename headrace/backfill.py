@@ -119,8 +119,9 @@ def backfill(
         wait_seconds: How long the lake writer may take to store what the job has written before.
 
     Raises:
-        BackfillError: The job has state of this plan, the lake lacks rows that were written before, the broker does not
-            answer, or another process backfills the job.
+        BackfillError: The job has state of this plan, its topic was made anew, the lake lacks rows that were written
+            before, the broker does not answer, or another process backfills the job. With Flink also: the lake has rows
+            of this declaration in the order of event times, or the run has failed.
     """
     with alone(plan, state):
         return _backfill(project, plan, state, engine, say=say, wait_seconds=wait_seconds)
@@ -155,10 +156,7 @@ def _backfill(
     say: Say,
     wait_seconds: float = _WAIT_SECONDS,
 ) -> BackfillReport:
-    _check_is_new(plan, state)
-    if engine == "flink":
-        _check_flink_may(project, plan)
-    _check_is_one_topic(plan, state)
+    _check_may(project, plan, state, engine)
     _wait_for_the_lake(project, plan, say, wait_seconds)
     shutil.rmtree(state.seed, ignore_errors=True)
     report = BackfillReport(plan.group)
@@ -189,6 +187,13 @@ def _fill_by_duckdb(
         store = _store(project, view)
         filled[view.name] = fill(connection, view, past, state.seed / view.name, store, now_ms=now_ms)
     return filled
+
+
+def _check_may(project: Project, plan: JobPlan, state: StateFolder, engine: Engine) -> None:
+    _check_is_new(plan, state)
+    _check_is_one_topic(plan, state)
+    if engine == "flink":
+        _check_flink_may(project, plan)
 
 
 def _check_flink_may(project: Project, plan: JobPlan) -> None:
@@ -223,9 +228,8 @@ def backfill_running(project: Project, plan: JobPlan, engine: Engine = "duckdb",
     others = [name for name in _processes(project, job) if name.startswith(_READ_DECLARATIONS)]
     # They go on after the lock is gone: where this fails, the job has to backfill itself before it is ready.
     with ExitStack() as stopped, alone(plan, state):
-        _check_is_new(plan, state)
-        if engine == "flink":
-            _check_flink_may(project, plan)
+        # Before anything is stopped.
+        _check_may(project, plan, state, engine)
         stopped.callback(hold, folders, [*others, job], held=False, timeout_seconds=_HOLD_SECONDS)
         say(f"stopping {job}")
         hold(folders, [job], held=True, timeout_seconds=_HOLD_SECONDS)
