@@ -19,9 +19,15 @@ def group() -> None:
 @common_options
 def explain(call: Invocation, principal: str, action: str, resource: str) -> None:
     """Show the decision about a principal, an action and a resource; exit status 1 when it is not allowed."""
+    from headrace.policy.origins import copies_of
+    from headrace.policy.reading import READ, decide_table
     from headrace.policy.rules import needed_policy
 
-    decision = needed_policy(call.project.folder).decide(principal, action, resource)
+    policy = needed_policy(call.project.folder)
+    if action == READ:
+        decision = decide_table(policy, principal, resource, copies_of(call.project))
+    else:
+        decision = policy.decide(principal, action, resource)
     call.output.record(
         {
             "allowed": decision.allowed,

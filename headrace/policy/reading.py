@@ -10,7 +10,7 @@ from headrace_lake.audit import Note
 
 from headrace.policy.audit import Audit
 from headrace.policy.origins import Origin, copies_of
-from headrace.policy.rules import Policy, PolicyError, needed_policy
+from headrace.policy.rules import Decision, Policy, PolicyError, needed_policy
 
 if TYPE_CHECKING:
     from headrace_lake.guarded import Guard, Shown
@@ -37,20 +37,47 @@ def guard_of(
     def shown(table: str) -> Shown:
         from headrace_lake.guarded import Shown
 
-        origins = copies.get(table, (Origin(table),))
         try:
-            decisions = [policy.check(principal, READ, origin.table) for origin in origins]
+            for origin in _origins(table, copies):
+                policy.check(principal, READ, origin.table)
         except PolicyError as error:
             audit.note(Note(principal, via, READ, table, "denied", _why(error), query))
             raise
-        why = "; ".join(dict.fromkeys(decision.why for decision in decisions))
-        audit.note(Note(principal, via, READ, table, "allowed", why, query))
-        pairs = list(zip(origins, decisions, strict=True))
-        conditions = [origin.condition(decision.where) for origin, decision in pairs if decision.where is not None]
-        masked = frozenset(name for origin, decision in pairs for name in origin.columns(decision.masked))
-        return Shown(" AND ".join(f"({one})" for one in dict.fromkeys(conditions)) or None, masked)
+        decision = decide_table(policy, principal, table, copies)
+        audit.note(Note(principal, via, READ, table, "allowed", decision.why, query))
+        return Shown(decision.where, decision.masked)
 
     return shown
+
+
+def decide_table(policy: Policy, principal: str, table: str, copies: Mapping[str, tuple[Origin, ...]]) -> Decision:
+    """Return the decision about reading a table, by the rules of all tables whose rules hold for it.
+
+    Args:
+        policy: The rules.
+        principal: Who asks.
+        table: `<schema>.<name>`.
+        copies: Tables that the rules of others hold for.
+    """
+    pairs = [(origin, policy.decide(principal, READ, origin.table)) for origin in _origins(table, copies)]
+    denied = next((decision for _, decision in pairs if not decision.allowed), None)
+    if denied is not None:
+        return denied
+    if [origin for origin, _ in pairs] == [Origin(pairs[0][0].table)]:
+        # A table by itself, or the same events by another key: the decision as the rules made it.
+        return pairs[0][1]
+    conditions = [origin.condition(decision.where) for origin, decision in pairs if decision.where is not None]
+    return Decision(
+        True,
+        "; ".join(dict.fromkeys(decision.why for _, decision in pairs)),
+        tuple(dict.fromkeys(name for _, decision in pairs for name in decision.rules)),
+        " AND ".join(f"({one})" for one in dict.fromkeys(conditions)) or None,
+        frozenset(name for origin, decision in pairs for name in origin.columns(decision.masked)),
+    )
+
+
+def _origins(table: str, copies: Mapping[str, tuple[Origin, ...]]) -> tuple[Origin, ...]:
+    return copies.get(table, (Origin(table),))
 
 
 @contextmanager

@@ -212,6 +212,8 @@ def test_the_rules_of_an_event_hold_for_it_by_another_key(tmp_path: Path) -> Non
     denied = run(project, "lake", "sql", "select card from events.pay_by_shop", "--as", "analyst")
     assert denied.exit_code == 1
     assert denied.stderr.startswith("PolicyError: the policy does not allow 'analyst' sql:read of 'events.pay'\n")
+    told = run(project, "policy", "explain", "analyst", "sql:read", "events.pay_by_shop", "--output", "json")
+    assert (told.exit_code, json.loads(told.stdout)["why"]) == (1, "the rule 'nobody reads alerts' denies it")
 
 
 MADE_OF_OTHERS = {
@@ -252,6 +254,13 @@ def test_the_rules_of_all_events_hold_for_what_is_made_of_them(tmp_path: Path) -
         " AND (event <> 'outcome' OR (false))"
     )
     assert shown.masked == {"card", "report_at", "told_at", "visible_at", "happened_at"}
+    told = json.loads(run(project, "policy", "explain", "a", "sql:read", "events.outcome", "--output", "json").stdout)
+    assert told == {
+        "allowed": True, "why": "allowed by 'rest'; allowed by 'shops'; allowed by 'late'",
+        "rules": "rest, shops, late",
+        "where": "(((shop = 's'))) AND (false)", "masked": "card, report_at, told_at, visible_at",
+    }  # fmt: skip
+    assert run(project, "policy", "explain", "b", "sql:read", "events.outcome").exit_code == 1
 
 
 def guard(project: Project, principal: str) -> Guard:
