@@ -48,6 +48,10 @@ def create_app(project: Project, access: Access) -> FastAPI:
     Args:
         project: The project; its brokers must be known when the server starts.
         access: Who may do what.
+
+    Raises:
+        SettingsError: There is no secret for personal data, or `http.transforms` names an event that nobody sends.
+        FixError: A function of `http.transforms` is not there.
     """
     from headrace.http.events_route import add_events_route
     from headrace.http.features_route import add_features_route
@@ -56,17 +60,13 @@ def create_app(project: Project, access: Access) -> FastAPI:
     from headrace.http.sql_route import add_sql_route
 
     served = Served(project, access)
+    # Here, and not when the server starts: there its error would be no more than a line of the log.
+    secret, transforms = project_secret(project), transforms_of(project)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         access.audit.start()
-        served.intake = Intake(
-            project.contracts,
-            project.connection(),
-            project.settings.http,
-            project_secret(project),
-            transforms_of(project),
-        )
+        served.intake = Intake(project.contracts, project.connection(), project.settings.http, secret, transforms)
         try:
             yield
         finally:

@@ -55,6 +55,8 @@ class Listener:
         KeysError: The keys cannot be read.
         NotRunningError: The stack of the project is down.
         DeclarationError: A declaration is wrong.
+        SettingsError: There is no secret for personal data, or `http.transforms` names an event that nobody sends.
+        FixError: A function of `http.transforms` is not there.
     """
 
     def __init__(self, project: Project, host: str | None = None, port: int | None = None) -> None:

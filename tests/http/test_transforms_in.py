@@ -12,6 +12,7 @@ from serving import Client, serving
 
 import headrace
 from headrace.events.fixes import FixError
+from headrace.http.server import Listener
 from headrace.http.transforms import NotShaped, shaped, transforms_of
 from headrace.project import Project
 
@@ -78,6 +79,16 @@ def test_a_module_that_cannot_be_read_says_why(tmp_path: Path) -> None:
         "the module 'broken_in' cannot be imported: NameError: name 'of' is not defined\n"
         f"  where:  {tmp_path}\n  try:    {tmp_path}/broken_in.py"
     )
+
+
+def test_a_function_that_is_not_there_is_said_before_anything_listens(tmp_path: Path) -> None:
+    written_project(tmp_path)
+    (tmp_path / "headrace.yaml").write_text(
+        "name: trial\nkafka: {bootstrap_servers: '127.0.0.1:9'}\nhttp: {transforms: {reading: 'shaping_in:gives'}}\n"
+    )
+    (tmp_path / "shaping_in.py").write_text(FUNCTION)
+    with pytest.raises(FixError, match="the module 'shaping_in' has no function 'gives'"):
+        Listener(headrace.open(tmp_path), port=0)
 
 
 def test_a_function_of_an_event_that_nobody_sends_is_refused(tmp_path: Path) -> None:
