@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class FixError(HeadraceError):
-    """A fix cannot be used at all."""
+    """A fix, or another function of the project, cannot be used at all."""
 
 
 class NotMended(Exception):  # noqa: N818  (no error: it becomes the answer of one record)

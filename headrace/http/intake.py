@@ -28,6 +28,7 @@ _GRACE_SECONDS = 5.0
 
 Answer = dict[str, Any]
 Sent = Delivery | EventError | DeliveryError | LeftOut | NotShaped
+"""Where a record stands when it was handed to the producer; a `Delivery` is waited for."""
 
 
 @dataclass

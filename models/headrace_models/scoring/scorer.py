@@ -116,6 +116,9 @@ class Scorer:
         Args:
             stop: Ends the run.
             on_ready: Is called once, when the broker answers and the aliases were looked up.
+
+        Raises:
+            KafkaConfigurationError: A setting of the clients is wrong: waiting does not mend it.
         """
         self._live.refresh()
         watcher_stop = threading.Event()

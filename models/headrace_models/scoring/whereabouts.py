@@ -17,7 +17,9 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
+"""How soon a scorer learns that its topic was made anew."""
 ANSWER_MS = 5_000
+"""How long a broker may take to answer, before it counts as away."""
 
 
 class Whereabouts:
