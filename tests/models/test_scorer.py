@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import orjson
 import pytest
+from falling_silent import JOIN_GROUP, SilentConnection, silent_way
 from feature_records import AmountModel, SumModel, feature_value
 from headrace_features.online import GuardedSqlite, OnlineRow
 from headrace_features.online.errors import OnlineStoreUnavailableError
@@ -265,6 +266,26 @@ def test_no_row_of_a_topic_that_is_made_anew_is_passed_over(
     admin.close()
     scored = {score["event_id"] for score in topics.read("scores.m")}
     assert {f"e-{number}" for number in range(1_000, 1_000 + 10 * sent)} <= scored
+
+
+def test_a_scorer_whose_request_to_join_is_lost_joins_anew_within_seconds(
+    topics: Topics, caplog: pytest.LogCaptureFixture
+) -> None:
+    aliases = Aliases({})
+    topics.send_rows(0, 10)
+    admin = KafkaAdminClient(**topics.connection.client_options())
+    with silent_way(JOIN_GROUP, nth=2) as way:
+        silent = SilentConnection(**topics.connection.model_dump(), proxy_port=way.port)
+        with running(scorer_of(Topics(silent), aliases)) as scorer:
+            until(lambda: way.seen == 1, "the first request to join")
+            # Another partition makes it join again. It has partitions from the first time when this request is lost.
+            admin.create_partitions({f"{silent.topic_prefix}features.subscriber": PARTITIONS + 1})
+            until(lambda: way.seen >= 2, "the second request to join")
+            aliases.versions["champion"] = "1"
+            until(lambda: scorer.counters.scores == 10, "10 scores")
+    admin.close()
+    assert "model m: not let into its group for 15 s, joining anew over new connections" in caplog.text
+    assert Counter(score["event_id"] for score in topics.read("scores.m")) == Counter(f"e-{n}" for n in range(10))
 
 
 def test_scoring_from_now_leaves_older_rows_alone(topics: Topics) -> None:

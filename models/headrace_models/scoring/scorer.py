@@ -20,6 +20,7 @@ from kafka.structs import TopicPartition
 from headrace_models.scoring.batch import score_batch
 from headrace_models.scoring.live import LiveModels
 from headrace_models.scoring.lookups import OnlineLookups
+from headrace_models.scoring.membership import PROOF_SECONDS, SESSION_SECONDS, Membership
 from headrace_models.scoring.output import Output
 from headrace_models.scoring.rows import FeatureRow, RecentIds, Unscored, read_row
 from headrace_models.scoring.whereabouts import Whereabouts
@@ -28,7 +29,7 @@ from headrace_models.view import FeatureView
 log = logging.getLogger(__name__)
 ScoreFrom = Literal["earliest", "now"]
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
-UNASSIGNED_SECONDS = 30
+CLOSE_MS = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class Scorer:
                 finally:
                     output.close()
         finally:
-            consumer.close(autocommit=False)
+            consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
 
     def _subscribed(self, consumer: Any, stop: threading.Event) -> bool:
         """Subscribe once the topic exists, or return False when `stop` comes first.
@@ -173,15 +174,9 @@ class Scorer:
 
     def _consume(self, consumer: Any, output: Output, stop: threading.Event) -> None:
         done: dict[TopicPartition, int] = {}
-        committed_at = assigned_at = time.monotonic()
-        while not stop.is_set() and not self._whereabouts.is_another():
-            if consumer.assignment():
-                assigned_at = time.monotonic()
-            elif time.monotonic() - assigned_at > UNASSIGNED_SECONDS:
-                # Either there are more scorers than partitions, or the group was formed on metadata without the topic,
-                # which nobody would ever mend. Joining anew is cheap in the one case and the cure in the other.
-                log.info("model %s: no partition for %d s, joining anew", self._live.name, UNASSIGNED_SECONDS)
-                return
+        committed_at = time.monotonic()
+        membership = Membership(consumer, self._live.name)
+        while not stop.is_set() and not self._whereabouts.is_another() and not membership.is_lost():
             waiting = "champion" not in self._live.current
             if waiting:
                 consumer.pause(*consumer.assignment())
@@ -193,9 +188,16 @@ class Scorer:
                 # Partitions that came with this very poll were not paused yet.
                 for partition, records in polled.items():
                     consumer.seek(partition, records[0].offset)
-            elif polled and self._score_at_pace(polled, output, stop):
+            elif polled:
+                if not self._score_at_pace(polled, output, stop):
+                    break
                 done.update({partition: records[-1].offset + 1 for partition, records in polled.items()})
-            if done and time.monotonic() - committed_at >= self._options.commit_every_seconds:
+            since_commit = time.monotonic() - committed_at
+            if since_commit >= PROOF_SECONDS:
+                # What was polled is scored or read again, so the position is what is done.
+                done |= membership.places()
+                committed_at = time.monotonic()
+            if done and since_commit >= self._options.commit_every_seconds:
                 _commit(consumer, self._whereabouts.marked(done))
                 done, committed_at = {}, time.monotonic()
         if done:
@@ -276,7 +278,9 @@ def _consumer(connection: KafkaConnection, model: str, options: ScorerOptions) -
         max_poll_records=options.batch_rows,
         fetch_max_wait_ms=500,
         metrics_enabled=False,
-        session_timeout_ms=10_000,
+        session_timeout_ms=SESSION_SECONDS * 1000,
+        # A connection that has fallen silent is given up before the session is: the default is three times as long.
+        request_timeout_ms=(SESSION_SECONDS - 1) * 1000,
         metadata_max_age_ms=5_000,  # new partitions are found within seconds
     )
 
