@@ -11,6 +11,7 @@ from headrace_models.scoring.scorer import Scorer, ScorerOptions
 from headrace.online import open_online_store
 from headrace.topics import make_topics
 from headrace.workers.runtime import Worker, run
+from headrace.workers.stillness import end_when_still
 
 
 def body(worker: Worker) -> None:
@@ -31,7 +32,9 @@ def body(worker: Worker) -> None:
     lookups = models.lookups(name)
     with open_online_store(project) if lookups else nullcontext() as store:
         online = None if store is None else OnlineLookups(store, lookups)
-        Scorer(project.connection(), models.view(name), live, options, online).run(worker.stop, worker.ready)
+        scorer = Scorer(project.connection(), models.view(name), live, options, online)
+        end_when_still(lambda: scorer.turned_at, worker.stop, f"the scorer of {name}")
+        scorer.run(worker.stop, worker.ready)
 
 
 if __name__ == "__main__":

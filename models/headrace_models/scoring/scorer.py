@@ -87,6 +87,11 @@ class Scorer:
         options: How it reads.
         lookups: What is looked up for each row; None: nothing. While the online store is away, rows wait.
         clock: Seconds since 1970.
+
+    Attributes:
+        counters: What it has done; replaced as a whole, so any thread may look.
+        turned_at: When its loop last turned, in seconds of `time.monotonic`; None before the first time. While it
+            waits, for a topic or the online store too, it turns every few seconds.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Scorer:
         self._whereabouts = Whereabouts(connection, self._topic, live.name)
         self._recent = RecentIds(self._options.recent_ids)
         self.counters = ScorerCounters()
+        self.turned_at: float | None = None
 
     def run(self, stop: threading.Event, on_ready: Callable[[], None] | None = None) -> None:
         """Score until `stop` is set; then commit and return.
@@ -140,6 +146,7 @@ class Scorer:
         """Read and score with one consumer and one producer until `stop` is set or a client fails."""
         from threadpoolctl import threadpool_limits
 
+        self.turned_at = time.monotonic()
         consumer = _consumer(self._connection, self._live.name, self._options)
         try:
             ready()
@@ -163,6 +170,7 @@ class Scorer:
         """
         told = False
         while not stop.is_set():
+            self.turned_at = time.monotonic()
             if consumer.partitions_for_topic(self._topic):
                 self._whereabouts.begin(consumer)
                 return True
@@ -177,6 +185,7 @@ class Scorer:
         committed_at = time.monotonic()
         membership = Membership(consumer, self._live.name)
         while not stop.is_set() and not self._whereabouts.is_another() and not membership.is_lost():
+            self.turned_at = time.monotonic()
             waiting = "champion" not in self._live.current
             if waiting:
                 consumer.pause(*consumer.assignment())
@@ -251,6 +260,7 @@ class Scorer:
         """Return the rows with what is looked up for them, however long the store is away; None when `stop` comes."""
         told = False
         while self._lookups is not None:
+            self.turned_at = time.monotonic()
             try:
                 return self._lookups.complete(rows)
             except OnlineStoreUnavailableError as error:
