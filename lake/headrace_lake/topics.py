@@ -11,6 +11,10 @@ from headrace_ingestion.settings import KafkaConnection
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaConnectionError
 
+from headrace_lake.response_classes import keep_response_classes
+
+keep_response_classes()
+
 BOOTSTRAP_MS = 5_000
 _REACH_SECONDS = 3.0
 FETCH_WAIT_MS = 250
