@@ -51,7 +51,7 @@ def store(new_store: NewStore) -> GuardedStore:
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[GuardedSqlite]:
     """An empty store in a file."""
-    store = GuardedSqlite(tmp_path / "one.db")
+    store = GuardedSqlite(tmp_path / "online.db")
     yield store
     store.close()
 
