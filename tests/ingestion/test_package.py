@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -106,21 +107,37 @@ def python_of(uv: str, version: str) -> str:
     found = subprocess.run(
         [uv, "python", "find", "--no-python-downloads", "--system", version], capture_output=True, text=True
     )
-    if found.returncode != 0:
+    if found.returncode == 0:
+        return found.stdout.strip()
+    # uv sees of pyenv what is chosen there, not what is installed.
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    installed = sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))
+    if not installed:
         pytest.skip(f"Python {version} is not on this machine")
-    return found.stdout.strip()
+    return str(installed[-1])
+
+
+@pytest.fixture(scope="module")
+def uv() -> str:
+    found = shutil.which("uv")
+    if found is None:
+        pytest.skip("uv is not on the path")
+    return found
+
+
+@pytest.fixture(scope="module")
+def wheel(uv: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [uv, "build", "--quiet", "--wheel", "--package", "headrace-ingestion", "--out-dir", str(folder)]
+    subprocess.run(build, check=True, cwd=ROOT, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
-def test_the_wheel_works_alone_in_an_empty_environment(version: str, tmp_path: Path) -> None:
-    uv = shutil.which("uv")
-    if uv is None:
-        pytest.skip("uv is not on the path")
+def test_the_wheel_works_alone_in_an_empty_environment(version: str, uv: str, wheel: Path, tmp_path: Path) -> None:
     interpreter = python_of(uv, version)
-    build = [uv, "build", "--quiet", "--wheel", "--package", "headrace-ingestion", "--out-dir", str(tmp_path)]
-    subprocess.run(build, check=True, cwd=ROOT, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
     environment = tmp_path / "venv"
     subprocess.run([uv, "venv", "--quiet", "--python", interpreter, str(environment)], check=True)
     python = environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
