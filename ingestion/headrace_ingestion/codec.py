@@ -18,7 +18,8 @@ What the page leaves open:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from operator import index
+from typing import Any, Final, SupportsIndex
 
 import orjson
 
@@ -32,8 +33,8 @@ from headrace_ingestion.headers import event_headers, read_contract, read_event_
 from headrace_ingestion.pii import PiiSecret, covers
 from headrace_ingestion.records import Encoded, Parsed, Record, Refused
 from headrace_ingestion.sent_values import sent_checks
-from headrace_ingestion.timestamps import format_timestamp
-from headrace_ingestion.value_checks import NeedsExactNumbers, Refusal, cut, detail_texts, wrong_type
+from headrace_ingestion.timestamps import LATEST_MS, format_timestamp
+from headrace_ingestion.value_checks import NeedsExactNumbers, Refusal, cut, detail_texts, kind_of, wrong_type
 
 NO_VALUE: Final = "the record has no value"
 NOT_UTF8: Final = "the value is not UTF-8"
@@ -178,6 +179,21 @@ def _field_spec(name: str, path: str, field: Field) -> dict[str, Any]:
 def from_the_future(contract: Contract) -> EventError:
     """Return the error of an event whose time lies more than `max_ahead` after its record timestamp."""
     return event_error(contract, Refusal("from_the_future", _future_detail(contract), contract.time))
+
+
+def record_time(contract: Contract, at_ms: object) -> int:
+    """Return a record timestamp that the sender gives: where a batch is framed, a wrong one would fail all of it.
+
+    Raises:
+        EventError: It is no whole number of milliseconds, or lies outside the years 1970 to 9999.
+    """
+    if isinstance(at_ms, bool) or not isinstance(at_ms, SupportsIndex):
+        detail = f"timestamp_ms expects whole milliseconds since 1970, got {kind_of(at_ms)}"
+        raise event_error(contract, Refusal("wrong_type", detail))
+    found = index(at_ms)
+    if not 0 <= found <= LATEST_MS:
+        raise event_error(contract, Refusal("out_of_range", "timestamp_ms expects the years 1970 to 9999"))
+    return found
 
 
 def wrong_event_id(contract: Contract) -> EventError:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Literal
 
 from headrace_ingestion.clock import Clock, SystemClock
-from headrace_ingestion.codec import from_the_future, wrong_event_id, wrong_trace
+from headrace_ingestion.codec import from_the_future, record_time, wrong_event_id, wrong_trace
 from headrace_ingestion.contract import Contract
 from headrace_ingestion.delivery import Counters, Delivery, FlushResult
 from headrace_ingestion.errors import (
@@ -182,7 +182,8 @@ class Producer:
             fields: Field → value; see `compile_encoder` for the types.
             event_id: 1 to 128 printable ASCII characters; a new UUIDv7 by default. Repeats of an id are dropped
                 downstream, so an application that may send twice gives its own.
-            timestamp_ms: Record timestamp; now by default. A replay of files gives the event time.
+            timestamp_ms: Record timestamp, whole milliseconds since 1970; now by default. A replay of files gives the
+                event time.
             trace: W3C `traceparent` to join; by default that of OpenTelemetry's current span, or a new, unsampled one.
 
         Returns:
@@ -199,8 +200,8 @@ class Producer:
         known = self._events.get(event)
         if known is None:
             raise self._unknown_event(event)
-        now_ms = self._clock.now_ms() if timestamp_ms is None else timestamp_ms
         try:
+            now_ms = self._clock.now_ms() if timestamp_ms is None else record_time(known.contract, timestamp_ms)
             encoded = known.encode(fields)
             if encoded.event_time_ms - now_ms > known.ahead_ms:
                 raise from_the_future(known.contract)

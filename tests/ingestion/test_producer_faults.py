@@ -287,6 +287,26 @@ def test_ids_and_traces_are_checked(fake: FakeBroker, clock: FakeClock, call_con
     assert record.headers == [("event_id", b"mine"), ("contract", b"call/1"), ("traceparent", trace.encode())]
 
 
+@pytest.mark.parametrize(
+    ("timestamp_ms", "reason", "detail"),
+    [
+        (1_795_335_525_454.5, "wrong_type", "timestamp_ms expects whole milliseconds since 1970, got number"),
+        (True, "wrong_type", "timestamp_ms expects whole milliseconds since 1970, got bool"),
+        (1 << 63, "out_of_range", "timestamp_ms expects the years 1970 to 9999"),
+        (-1, "out_of_range", "timestamp_ms expects the years 1970 to 9999"),
+    ],
+)
+def test_a_record_timestamp_that_fits_no_record_is_refused(
+    fake: FakeBroker, clock: FakeClock, call_contract: Contract, timestamp_ms: Any, reason: str, detail: str
+) -> None:
+    with Producer(call_contract, transport=fake.transport(), clock=clock) as producer:
+        with pytest.raises(EventError, match=f"event 'call' version 1 is refused: {detail}") as caught:
+            producer.send("call", call(), timestamp_ms=timestamp_ms)
+        assert producer.counters.refused == 1
+    assert caught.value.reason == reason
+    assert fake.records("events.call") == []
+
+
 def test_a_clock_that_was_set_back_makes_ids_that_still_count_up(
     fake: FakeBroker, clock: FakeClock, call_contract: Contract
 ) -> None:
