@@ -30,6 +30,8 @@ BATCH_BYTES = 131_072
 METADATA_WAIT_MS = 500
 CONNECT_WAIT_MS = 3_000
 PROBE_SECONDS = 1.0
+FORCED_CLOSE_SECONDS = 5.0
+"""How long the client's thread may take to answer what it has with an error."""
 PARTITIONS_KNOWN_SECONDS = 30.0
 """How long a partition count is believed: a topic that grows gets its keys moved within this time."""
 
@@ -158,7 +160,10 @@ class KafkaTransport:
         try:
             self._producer.close(timeout_seconds)
         except KafkaTimeoutError:
-            self._producer.close(0)
+            # The client waits for its answers first, and gives up before it has ended anything: its thread would go on.
+            thread: Any = self._producer._sender
+            thread.force_close()
+            thread.join(FORCED_CLOSE_SECONDS)
 
     def _find_partitions(self, topic: str) -> tuple[list[TopicPartition], float]:
         """Ask the client, which may wait for its broker."""

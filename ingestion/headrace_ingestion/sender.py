@@ -80,11 +80,13 @@ class Sender:
         finally:
             # Also when the thread dies of an error that nobody foresaw: no event may wait for an answer for ever.
             self._outbox.close()
-            self._transport.close(self._close_seconds)
-            for delivery in self._outbox.pending():
-                self._outbox.settle(delivery, _closed(delivery))
-            if self._spill is not None:
-                self._spill.close()
+            try:
+                self._transport.close(self._close_seconds)
+            finally:
+                for delivery in self._outbox.pending():
+                    self._outbox.settle(delivery, _closed(delivery))
+                if self._spill is not None:
+                    self._spill.close()
 
     def _connect(self) -> bool:
         try:

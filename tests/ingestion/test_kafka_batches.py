@@ -1,9 +1,12 @@
 """Batches of our own in kafka-python's queues: who is answered, with what, and in which order, on a real broker."""
 
+import os
 import random
+import signal
 import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +14,10 @@ from headrace_ingestion import (
     BrokerUnavailableError,
     Contract,
     Delivery,
+    EventSpilledError,
     KafkaConnection,
     Producer,
+    ProducerClosedError,
     RecordTooLargeError,
 )
 from headrace_ingestion import kafka_batches as batches_module
@@ -23,6 +28,7 @@ from headrace_ingestion.outbox import Outbox
 from headrace_ingestion.timestamps import timestamp_ms
 from headrace_ingestion.transport import DeliveryReport, OutgoingRecord
 
+from headrace.stack.broker import local_broker
 from headrace.stack.topics import TopicSpec, ensure_topics
 
 NOW = datetime.now(timezone.utc)
@@ -171,6 +177,28 @@ def test_a_closed_client_answers_what_it_has_and_takes_no_more(
     with pytest.raises(Exception, match="the producer was closed before the broker answered"):
         transport.send(record, answers.append)
     assert answers == [DeliveryReport(topic, 0, 0, NOW_MS)]
+
+
+def test_closing_before_the_broker_has_answered_answers_everything_and_ends_the_client(
+    tmp_path: Path, call_contract: Contract
+) -> None:
+    (tmp_path / "broker").mkdir()
+    with local_broker(tmp_path / "broker", ready_seconds=240) as own:
+        connection = KafkaConnection(bootstrap_servers=own.bootstrap_servers)
+        make_topic(connection)
+        producers = [Producer(call_contract, connection, spill_folder=folder) for folder in (None, tmp_path / "spill")]
+        clients: list[Any] = []
+        for producer in producers:
+            producer.send("call", call()).result(timeout_seconds=30)
+            clients.append(producer._transport._producer)  # type: ignore[attr-defined]  # it has connected
+        os.kill(own.pid, signal.SIGSTOP)
+        try:
+            open_ = [[producer.send("call", call()) for _ in range(100)] for producer in producers]
+            assert [producer.close(timeout_seconds=0.1).pending for producer in producers] == [100, 100]
+        finally:
+            os.kill(own.pid, signal.SIGCONT)
+    assert [{type(one.error) for one in some} for some in open_] == [{ProducerClosedError}, {EventSpilledError}]
+    assert not any(client._sender.is_alive() for client in clients)
 
 
 def test_a_record_of_a_topic_that_was_deleted_stays_with_its_caller(connection: KafkaConnection) -> None:
