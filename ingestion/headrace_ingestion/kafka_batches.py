@@ -101,7 +101,8 @@ class _Records:
     """The records of a batch, as the client's sender asks for them: framed when it takes them."""
 
     def __init__(self, batch_bytes: int) -> None:
-        self.all: list[OutgoingRecord] = []
+        # Each with whom it answers, in one list: an interrupt between two would leave one longer for good.
+        self.all: list[tuple[OutgoingRecord, OnResult]] = []
         self.size_bytes = 0
         self.closed = False
         self._batch_bytes = batch_bytes
@@ -142,7 +143,7 @@ class _Records:
         """Frame the records; once, whatever is tried again."""
         if not self.closed:
             self.closed = True
-            self._buffer = batch_of(self.all, self._identity)
+            self._buffer = batch_of([record for record, _ in self.all], self._identity)
 
     def buffer(self) -> bytes:
         return self._buffer
@@ -154,7 +155,6 @@ class _Batch(ProducerBatch):  # type: ignore[misc]  # kafka-python has no types
     def __init__(self, partition: Any, records: _Records, refused_as: RefusedAs) -> None:
         super().__init__(partition, records)
         self._refused_as = refused_as
-        self._waiting: list[OnResult] = []
         # Where the client splits a batch that a broker finds too large, it asks each record to follow its new batch.
         self._record_futures: Any = _Followers(self)
         self.produce_future.add_callback(self._answer)
@@ -164,15 +164,14 @@ class _Batch(ProducerBatch):  # type: ignore[misc]  # kafka-python has no types
         records = self.records
         if records.closed or records.size_bytes + size_bytes > records._batch_bytes:
             return False
-        records.all.append(record)
         records.size_bytes += size_bytes
-        self._waiting.append(on_result)
+        records.all.append((record, on_result))
         return True
 
     def _answer(self, result: Any) -> None:
         answers = [
             (on_result, _answer_of(result, number, record, self.topic_partition, self._refused_as))
-            for number, (record, on_result) in enumerate(zip(self.records.all, self._waiting, strict=True))
+            for number, (record, on_result) in enumerate(self.records.all)
         ]
         # Nobody follows any more: without the circle a batch is gone as soon as it is answered.
         self._record_futures = []
@@ -199,7 +198,7 @@ class _Follower(NamedTuple):
 
     def rebind(self, future: Any, number: int) -> None:
         """Wait for the answer of another batch."""
-        record, on_result = self.batch.records.all[self.number], self.batch._waiting[self.number]
+        record, on_result = self.batch.records.all[self.number]
 
         def answer(result: Any) -> None:
             on_result(_answer_of(result, number, record, self.batch.topic_partition, self.batch._refused_as))
@@ -214,7 +213,7 @@ class _Followers:
         self._batch = batch
 
     def __len__(self) -> int:
-        return len(self._batch._waiting)
+        return len(self._batch.records.all)
 
     def __getitem__(self, number: int) -> _Follower:
         return _Follower(self._batch, number)

@@ -3,10 +3,12 @@
 import os
 import random
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from headrace_ingestion.kafka_transport import BATCH_BYTES, KafkaTransport
 from headrace_ingestion.outbox import Outbox
 from headrace_ingestion.timestamps import timestamp_ms
 from headrace_ingestion.transport import DeliveryReport, OutgoingRecord
+from kafka.record.memory_records import MemoryRecords
 
 from headrace.stack.broker import local_broker
 from headrace.stack.topics import TopicSpec, ensure_topics
@@ -240,6 +243,42 @@ def test_one_that_cannot_take_its_answer_does_not_keep_the_others_from_theirs(
     answer_all([(taken.append, report), (fails, report), (taken.append, report)])
     assert taken == [report, report]
     assert "an answer could not be given" in caplog.text
+
+
+def _too_large(error: BaseException, record: OutgoingRecord) -> RecordTooLargeError:
+    return RecordTooLargeError(str(error))
+
+
+@pytest.mark.parametrize("line", range(1, 8))
+def test_an_interrupt_while_a_record_is_taken_leaves_every_other_its_own_answer(line: int) -> None:
+    batch = batches_module._Batch(("t", 0), batches_module._Records(BATCH_BYTES), _too_large)
+    add = batches_module._Batch.add
+    answers: dict[str, list[Any]] = {name: [] for name in "abc"}
+    records = {name: OutgoingRecord("t", name.encode(), b"v", [], number) for number, name in enumerate("abc")}
+    batch.add(records["a"], 20, answers["a"].append)
+
+    def interrupt(frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code is add.__code__ and event == "line" and frame.f_lineno == add.__code__.co_firstlineno + line:
+            raise KeyboardInterrupt
+        return interrupt
+
+    before = sys.gettrace()
+    sys.settrace(interrupt)
+    try:
+        batch.add(records["b"], 20, answers["b"].append)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+    batch.add(records["c"], 20, answers["c"].append)
+    batch.records.close()
+    batch.complete(7, -1)
+    (written,) = MemoryRecords(batch.records.buffer())
+    offsets = {record.key.decode(): 7 + record.offset for record in written}
+    assert {"a", "c"} <= set(offsets)
+    for name, told in answers.items():
+        wanted = DeliveryReport("t", 0, offsets[name], records[name].timestamp_ms) if name in offsets else None
+        assert told == ([] if wanted is None else [wanted])
 
 
 @pytest.mark.parametrize("has_callback", [False, True])
