@@ -200,10 +200,12 @@ def open_project(
     """
     found = _project_above(Path.cwd()) if folder is None else Path(folder).absolute()
     if not (found / FILE_NAME).is_file():
+        # `init` makes a project where nothing is yet; what is there becomes one by its name.
+        is_used = found.is_dir() and any(found.iterdir())
         raise DeclarationError(
             f"{folder} is no headrace project",
             {"expected": f"the file {FILE_NAME} in it", "where": str(found)},
-            f"headrace init {folder}",
+            f"echo 'name: mine' > {found / FILE_NAME}" if is_used else f"headrace init {folder}",
         )
     return Project(found, load_settings(found, flags=flags, environ=environ))
 

@@ -11,10 +11,12 @@ from headrace_features.feature_store.errors import FeatureStoreError
 from headrace_features.feature_store.point_in_time import At
 from headrace_features.view import View
 
+from headrace.pii import KeysOfRecords
 from headrace.tables import lake_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from headrace_features.feature_store.point_in_time import Lookup, StoredAs
 
     from headrace.project import Project
 
@@ -67,7 +69,30 @@ def training_set(project: Project, request: Request) -> pa.Table:
         lookups,
         at=cast(At, request.at),  # checked there, for callers without a type checker
         time_column=request.time_column,
+        stored_as=_hashed_where_tables_are(project, request.views),
     )
+
+
+def _hashed_where_tables_are(project: Project, views: tuple[View, ...]) -> StoredAs | None:
+    """Return what looks up clear keys by their hashes, where a view has those; a spine may hold either."""
+    hashed = {view.name: view for view in views if view.contract.fields[view.key].pii == "hash"}
+    if not hashed:
+        return None
+    keys = KeysOfRecords(project)
+
+    def stored_as(lookup: Lookup, entities: pa.ChunkedArray) -> pa.ChunkedArray:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        view = hashed.get(lookup.view)
+        if view is None:
+            return entities
+        # Each once, however many rows have it.
+        given = pc.unique(entities)
+        stored = [None if key is None else keys.of(view.contract, view.key, str(key)) for key in given.to_pylist()]
+        return pc.take(pa.array(stored, pa.string()), pc.index_in(entities, given))
+
+    return stored_as
 
 
 def _spine(project: Project, request: Request, texts: set[str]) -> pa.Table:

@@ -303,6 +303,10 @@ def get(call: Invocation, view: str, key: str, allow_expired: bool) -> None:
     else:
         call.output.record(head)
         call.output.table(("feature", "value"), found.values.items())
+    if found.freshness == "expired" and not allow_expired:
+        click.echo(
+            f"warning: the values are older than the ttl of {view}, and withheld\n  try:  --allow-expired", err=True
+        )
     if found.freshness != "fresh" and not allow_expired:
         sys.exit(1)
 

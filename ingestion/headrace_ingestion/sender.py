@@ -53,6 +53,7 @@ class Sender:
         # Events of topics that the broker does not know (yet), apart from the others so that those go on.
         self._parked: dict[str, deque[Delivery]] = {}
         self._close_seconds = 0.0
+        self._has_told = False
         self._thread = threading.Thread(target=self._run, name="headrace-sender", daemon=True)
 
     def start(self) -> None:
@@ -93,7 +94,9 @@ class Sender:
             self._transport.connect()
             return True
         except BrokerUnavailableError as error:
-            logger.info("waiting for the broker: %s", error)
+            # Once where people see it: a wrong address is told before the time of the first event is over.
+            logger.log(logging.INFO if self._has_told else logging.WARNING, "waiting for the broker: %s", error)
+            self._has_told = True
             self._expire(error)
             self._outbox.pause(RETRY_SECONDS)
         except DeliveryError as error:

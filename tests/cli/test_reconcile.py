@@ -86,3 +86,14 @@ def test_an_unknown_view_is_refused_by_name(project: Project) -> None:
     assert answer.exit_code == 1
     assert answer.stderr.startswith("UnknownViewError: the project declares no view 'subscribers'\n")
     assert answer.stderr.endswith("  try:    subscriber\n")
+
+
+def test_values_that_are_too_old_are_withheld_and_it_is_said_how_to_see_them(project: Project) -> None:
+    command = ["features", "get", "subscriber", "a", "--project", str(project.folder), "--output", "json"]
+    withheld = CliRunner().invoke(root, command)
+    assert withheld.exit_code == 1
+    assert withheld.stderr == (
+        "warning: the values are older than the ttl of subscriber, and withheld\n  try:  --allow-expired\n"
+    )
+    shown = CliRunner().invoke(root, [*command, "--allow-expired"])
+    assert (shown.exit_code, shown.stderr, json.loads(shown.stdout)["values"][SUM]) == (0, "", 4.0)

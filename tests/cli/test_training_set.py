@@ -13,6 +13,7 @@ from store_cases import CALL, CELL, SUBSCRIBER, TICK, load_project
 import headrace
 from headrace.cli.root import root
 from headrace.features import UnknownViewError
+from headrace.pii import stored_key
 from headrace.project import Project
 
 SUM, LAG = "duration_s_sum_1h", "load_lag_1"
@@ -141,3 +142,25 @@ def test_an_unknown_view_and_a_missing_or_doubled_spine_are_errors(project: Proj
     assert str(caught.value) == (
         "the spine is given twice\n  given:  spine, sql\n  try:    one of them: spine=table, or sql='select …'"
     )
+
+
+def test_labels_may_name_hashed_entities_clear_or_by_their_hashes(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    call = CALL.replace("subscriber_id: {type: string}", "subscriber_id: {type: string, pii: hash}")
+    assert call != CALL
+    load_project(folder, {"call": call}, {"subscriber": SUBSCRIBER})
+    (folder / "headrace.yaml").write_text("name: trial\n")
+    project = headrace.open(folder, environ={"HEADRACE_PII__SECRET": "0123456789abcdef"})
+    view = project.views["subscriber"]
+    stored = stored_key(project, view.contract, view.key, "anna")
+    write_rows(project.folders.lake, view, [{"subscriber_id": stored, "clock": at(10), SUM: 1.5}])
+    spine = pd.DataFrame(
+        {"subscriber_id": ["anna", stored, "berit", "anna"], "event_timestamp": pd.to_datetime([at(12)] * 4, utc=True)}
+    )
+    rows = project.features.training_set("subscriber", spine).to_pylist()
+    assert [(row["subscriber_id"], row[SUM]) for row in rows] == [
+        ("anna", 1.5),
+        (stored, 1.5),
+        ("berit", None),
+        ("anna", 1.5),
+    ]

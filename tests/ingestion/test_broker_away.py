@@ -28,7 +28,7 @@ def free_port() -> int:
 
 @both_clients
 def test_a_port_that_nobody_listens_on_fails_the_event_after_the_timeout(
-    call_contract: Contract, transport: TransportName
+    call_contract: Contract, transport: TransportName, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{free_port()}", transport=transport)
     with Producer(call_contract, connection, delivery_timeout_seconds=0.5) as producer:
@@ -40,6 +40,9 @@ def test_a_port_that_nobody_listens_on_fails_the_event_after_the_timeout(
         "  answer:  nothing listens there\n"
         "  try:     headrace status, or correct kafka.bootstrap_servers"
     )
+    # Told once, and long before the time of the event may be over.
+    (told,) = [each for each in caplog.records if each.levelname == "WARNING" and "waiting" in each.message]
+    assert told.message.startswith(f"waiting for the broker: no broker answers at {connection.bootstrap_servers}")
 
 
 @both_clients

@@ -45,6 +45,10 @@ def test_a_folder_that_is_no_project_is_named(tmp_path: Path) -> None:
         f"  where:     {tmp_path}\n"
         f"  try:       headrace init {tmp_path}"
     )
+    (tmp_path / "events").mkdir()
+    with pytest.raises(DeclarationError) as raised:
+        headrace.open(tmp_path)
+    assert str(raised.value).endswith(f"  try:       echo 'name: mine' > {tmp_path / 'headrace.yaml'}")
 
 
 CALL = """\

@@ -23,10 +23,15 @@ from headrace_features.feature_store.spine import check_columns
 from headrace_features.view import ColumnType, View
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import duckdb
     import pyarrow as pa
     from headrace_lake.place import Place
     from headrace_lake.views import Snapshot
+
+    StoredAs = Callable[["Lookup", pa.ChunkedArray], pa.ChunkedArray]
+    """Makes of the entities of a spine what stands for them in the table of a view, one for one: their hashes."""
 
 At = Literal["known", "event_time"]
 """`known`: only values that had been made by then. `event_time`: all that had happened by then."""
@@ -128,10 +133,20 @@ def join_lookups(
     at: At = "known",
     time_column: str = EVENT_TIMESTAMP,
     made_by: datetime | None = None,
+    stored_as: StoredAs | None = None,
 ) -> Joined:
     """Join as `join_features` does, and tell also what was read and how much was found.
 
     Reads one version of each table. Memory beyond DuckDB's own limit is spilled to a temporary folder.
+
+    Args:
+        lake: See `join_features`, as of all that is not here.
+        spine: See there.
+        lookups: See there.
+        at: See there.
+        time_column: See there.
+        made_by: See there.
+        stored_as: What the entities of the spine are looked up as; None: as they are. The spine keeps its own.
 
     Raises:
         FeatureStoreError: The spine lacks a column, or the result would have one twice.
@@ -148,7 +163,7 @@ def join_lookups(
             can_read(connection, lake)
             # The files of a view are read twice: for what is matched, and for what is shown.
             connection.execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
-            return _joined(connection, lake, spine, lookups, at, time_column, made_by)
+            return _joined(connection, lake, spine, lookups, at, time_column, made_by, stored_as)
         finally:
             connection.close()
 
@@ -161,6 +176,7 @@ def _joined(
     at: At,
     time_column: str,
     made_by: datetime | None,
+    stored_as: StoredAs | None,
 ) -> Joined:
     import numpy as np
     import pyarrow as pa
@@ -174,7 +190,9 @@ def _joined(
     result = spine
     found: dict[str, int] = {}
     for lookup in lookups:
-        entities = spine.column(lookup.spine_key or lookup.key)
+        entities = spine.column(lookup.entity)
+        if stored_as is not None:
+            entities = stored_as(lookup, entities)
         connection.register("spine", pa.table({"_row": rows, "_at": instants, "_key": entities}))
         snapshot = snapshots.get(lookup.view)
         if snapshot is None or span_us["min"] is None:

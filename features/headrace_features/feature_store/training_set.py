@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from headrace_lake.place import Place
 
+    from headrace_features.feature_store.point_in_time import StoredAs
+
 METADATA = b"headrace"
 """Key of the table's metadata, kept by Parquet, that says what it was made of; its value is JSON."""
 
@@ -82,7 +84,13 @@ def _outputs(views: Sequence[View]) -> dict[str, dict[str, tuple[ColumnType, str
 
 
 def make_training_set(
-    lake: Place, spine: pa.Table, lookups: Sequence[Lookup], *, at: At = "known", time_column: str = EVENT_TIMESTAMP
+    lake: Place,
+    spine: pa.Table,
+    lookups: Sequence[Lookup],
+    *,
+    at: At = "known",
+    time_column: str = EVENT_TIMESTAMP,
+    stored_as: StoredAs | None = None,
 ) -> pa.Table:
     """Return the spine, in its order, with the columns of the lookups as they stood at each row.
 
@@ -94,12 +102,13 @@ def make_training_set(
         lookups: What is joined.
         at: Which values count.
         time_column: Column of the instants.
+        stored_as: See `join_lookups`.
 
     Raises:
         FeatureStoreError: The spine is empty, lacks a column, has one that a view has too, has nulls, or no zone.
     """
     check_spine(spine, lookups, time_column)
-    joined = join_lookups(lake, spine, lookups, at=at, time_column=time_column)
+    joined = join_lookups(lake, spine, lookups, at=at, time_column=time_column, stored_as=stored_as)
     described = {
         "at": at,
         "time": time_column,
