@@ -135,8 +135,7 @@ final class Figures implements Totals {
 
     @Override
     public double deviation() {
-        if (!less(minimum, maximum)) return 0.0;
-        return Math.max(Math.sqrt(Math.max(squares, 0) / count), Double.MIN_VALUE);
+        return Totals.deviation(less(minimum, maximum), squares, count);
     }
 
     @Override

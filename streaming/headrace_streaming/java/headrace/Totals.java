@@ -14,4 +14,9 @@ interface Totals {
 
     /** Bits of the largest value. */
     long maximum();
+
+    /** The deviation of values that differ or do not, by the sum of the squares of their distances from the mean. */
+    static double deviation(boolean differ, double squares, long count) {
+        return differ ? Math.max(Math.sqrt(Math.max(squares, 0) / count), Double.MIN_VALUE) : 0.0;
+    }
 }

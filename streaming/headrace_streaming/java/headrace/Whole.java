@@ -112,13 +112,12 @@ final class Whole implements Totals {
 
     @Override
     public double deviation() {
-        if (minimum == maximum || !spec.less(minimum, maximum)) return 0.0;
-        return Math.max(Math.sqrt(Math.max(squares, 0) / count), Double.MIN_VALUE);
+        return Totals.deviation(spec.less(minimum, maximum), squares, count);
     }
 
     /** Population skewness m3 / m2^1.5; null of fewer than three values or of equal ones. */
     Double skewness() {
-        if (count < 3 || minimum == maximum || !spec.less(minimum, maximum)) return null;
+        if (count < 3 || !spec.less(minimum, maximum)) return null;
         double variance = squares / count;
         double skewness = cubes / count / (variance * Math.sqrt(variance));
         return Double.isFinite(skewness) ? skewness : null;
