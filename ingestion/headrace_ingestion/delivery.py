@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 from headrace_ingestion.errors import DeliveryError
-from headrace_ingestion.transport import DeliveryReport, OnResult, OutgoingRecord
+from headrace_ingestion.transport import DeliveryReport, DeliveryResult, OnResult, OutgoingRecord
 
 logger = logging.getLogger(__name__)
-
-Result: TypeAlias = "DeliveryReport | DeliveryError"
 
 
 class Counters(NamedTuple):
@@ -59,10 +57,10 @@ class FlushResult(NamedTuple):
 class Answerer(Protocol):
     """Keeps deliveries until they are answered."""
 
-    def settle(self, delivery: Delivery, result: DeliveryReport | DeliveryError) -> None:
+    def settle(self, delivery: Delivery, result: DeliveryResult) -> None:
         """Answer a delivery."""
 
-    def settle_all(self, answers: Sequence[tuple[Delivery, Result]]) -> None:
+    def settle_all(self, answers: Sequence[tuple[Delivery, DeliveryResult]]) -> None:
         """Answer several, in their order."""
 
     def wait(self, delivery: Delivery, timeout_seconds: float | None) -> bool:
@@ -96,7 +94,7 @@ class Delivery:
         """Whether there is a report or an error."""
         return self.report is not None or self.error is not None
 
-    def settle(self, result: DeliveryReport | DeliveryError) -> None:
+    def settle(self, result: DeliveryResult) -> None:
         """Take the answer; done by what carries the event."""
         self._answerer.settle(self, result)
 
@@ -122,7 +120,7 @@ class Delivery:
         return self.report
 
 
-def answer_all(answers: Sequence[tuple[OnResult, Result]]) -> None:
+def answer_all(answers: Sequence[tuple[OnResult, DeliveryResult]]) -> None:
     """Give every answer in its order; deliveries of one producer get theirs together, which costs a fraction."""
     deliveries = [(on_result, result) for on_result, result in answers if type(on_result) is Delivery]
     if len(deliveries) == len(answers) and len({id(delivery._answerer) for delivery, _ in deliveries}) == 1:

@@ -16,7 +16,7 @@ from kafka.producer.producer_batch import ProducerBatch
 from headrace_ingestion.delivery import answer_all
 from headrace_ingestion.errors import DeliveryError
 from headrace_ingestion.record_batches import Identity, about_bytes, batch_of
-from headrace_ingestion.transport import DeliveryReport, OnResult, OutgoingRecord
+from headrace_ingestion.transport import DeliveryReport, DeliveryResult, OnResult, OutgoingRecord
 
 KNOWN_VERSIONS = ("3.0.",)
 """Of kafka-python: those whose inside is as it is used here."""
@@ -180,7 +180,7 @@ class _Batch(ProducerBatch):  # type: ignore[misc]  # kafka-python has no types
 
 def _answer_of(
     result: Any, number: int, record: OutgoingRecord, partition: Any, refused_as: RefusedAs
-) -> DeliveryReport | DeliveryError:
+) -> DeliveryResult:
     """Return the answer of one record out of that of its batch: first offset, time of a broker that stamps, errors."""
     first_offset, stamped_ms, error_of = result
     if error_of is not None:

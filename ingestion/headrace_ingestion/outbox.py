@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from headrace_ingestion.delivery import Counters, Delivery, FlushResult
 from headrace_ingestion.errors import DeliveryError, EventDroppedError, EventSpilledError
-from headrace_ingestion.transport import DeliveryReport
+from headrace_ingestion.transport import DeliveryResult
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Put(Enum):
     SPILLED = "it went to the disk"
 
 
-OnSettled: TypeAlias = Callable[[Delivery, "DeliveryReport | DeliveryError"], "DeliveryReport | DeliveryError"]
+OnSettled: TypeAlias = Callable[[Delivery, DeliveryResult], DeliveryResult]
 """Called with each answer before it counts; what it returns does."""
 
 
@@ -190,13 +190,13 @@ class Outbox:
             if not self._closing:
                 self._work.wait_for(lambda: self._closing, seconds)
 
-    def settle(self, delivery: Delivery, result: DeliveryReport | DeliveryError) -> None:
+    def settle(self, delivery: Delivery, result: DeliveryResult) -> None:
         """Answer a delivery, and tell the callback before any flush sees it; does nothing when it has its answer."""
         if self.on_settled is not None and not delivery.done:
             result = self.on_settled(delivery, result)
         self._answer(delivery, result)
 
-    def settle_all(self, answers: Sequence[tuple[Delivery, DeliveryReport | DeliveryError]]) -> None:
+    def settle_all(self, answers: Sequence[tuple[Delivery, DeliveryResult]]) -> None:
         """Answer several in their order, as `settle` does each, with the lock taken once or twice for all of them."""
         if self.on_settled is not None:
             for delivery, result in answers:
@@ -216,7 +216,7 @@ class Outbox:
         with self._lock:
             self._count(settled)
 
-    def _answer(self, delivery: Delivery, result: DeliveryReport | DeliveryError) -> None:
+    def _answer(self, delivery: Delivery, result: DeliveryResult) -> None:
         with self._lock:
             if not self._note_result(delivery, result):
                 return
@@ -230,8 +230,8 @@ class Outbox:
             self._count([delivery])
 
     @staticmethod
-    def _note_result(delivery: Delivery, result: DeliveryReport | DeliveryError) -> bool:
-        if delivery.report is not None or delivery.error is not None:
+    def _note_result(delivery: Delivery, result: DeliveryResult) -> bool:
+        if delivery.done:
             return False
         if isinstance(result, DeliveryError):
             delivery.error = result

@@ -11,14 +11,13 @@ from headrace_ingestion.delivery import Delivery
 from headrace_ingestion.errors import (
     AccessDeniedError,
     BrokerUnavailableError,
-    DeliveryError,
     EventSpilledError,
     ProducerClosedError,
 )
 from headrace_ingestion.headers import EVENT_ID
 from headrace_ingestion.outbox import Outbox, Put
 from headrace_ingestion.spool import Spool, SpoolFullError
-from headrace_ingestion.transport import DeliveryReport
+from headrace_ingestion.transport import DeliveryReport, DeliveryResult
 
 REPLAY_EVENTS = 1_000
 """Most events that are read from disk at a time."""
@@ -99,7 +98,7 @@ class Spill:
             for delivery in waiting:
                 self._outbox.settle(delivery, error)
 
-    def settled(self, delivery: Delivery, result: DeliveryReport | DeliveryError) -> DeliveryReport | DeliveryError:
+    def settled(self, delivery: Delivery, result: DeliveryResult) -> DeliveryResult:
         """Return the answer of a delivery: one that says nothing against the event is changed, for it is on disk."""
         with self._lock:
             if self._closed:

@@ -27,7 +27,8 @@ class DeliveryReport(NamedTuple):
     timestamp_ms: int
 
 
-OnResult: TypeAlias = Callable[[DeliveryReport | DeliveryError], None]
+DeliveryResult: TypeAlias = DeliveryReport | DeliveryError
+OnResult: TypeAlias = Callable[[DeliveryResult], None]
 """Called once per record, from any thread, in the order of the records of a partition."""
 
 

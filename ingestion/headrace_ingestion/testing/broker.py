@@ -9,7 +9,7 @@ from headrace_ingestion.errors import DeliveryError
 from headrace_ingestion.kafka_errors import broker_unavailable, too_large, unknown_topic
 from headrace_ingestion.partitioning import partition_of
 from headrace_ingestion.records import StoredRecord
-from headrace_ingestion.transport import DeliveryReport, OnResult, OutgoingRecord
+from headrace_ingestion.transport import DeliveryReport, DeliveryResult, OnResult, OutgoingRecord
 
 PLACE = "fake:9092"
 LARGEST_VALUE_BYTES = 1_000_000
@@ -93,7 +93,7 @@ class FakeBroker:
         if self._away:
             raise broker_unavailable(PLACE, "nothing listens there")
 
-    def _store(self, record: OutgoingRecord) -> DeliveryReport | DeliveryError:
+    def _store(self, record: OutgoingRecord) -> DeliveryResult:
         partitions = self._topics.get(record.topic)
         if partitions is None:
             raise unknown_topic(record.topic, PLACE, self._topics)
