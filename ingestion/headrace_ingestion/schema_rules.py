@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 Schema = dict[str, Any]
@@ -28,9 +29,14 @@ def when(condition: Schema, then: Schema, otherwise: Schema | None = None) -> Sc
     return rule if otherwise is None else {**rule, "else": otherwise}
 
 
-def exactly_one(names: list[str]) -> Schema:
+def exactly_one(names: Sequence[str]) -> Schema:
     """Return the schema of a mapping that gives exactly one of the fields; null is not given."""
     return {"oneOf": [having(**{name: GIVEN}) for name in names]}
+
+
+def at_least_one(names: Sequence[str]) -> Schema:
+    """Return the schema of a mapping that gives one of the fields, or more; null is not given."""
+    return {"anyOf": [having(**{name: GIVEN}) for name in names]}
 
 
 def one_or_more(item: Schema) -> Schema:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from headrace_ingestion.documents import DeclarationProblem
 from headrace_ingestion.durations import Duration
-from headrace_ingestion.schema_rules import GIVEN, Schema, exactly_one, having, rules, when
+from headrace_ingestion.schema_rules import at_least_one, exactly_one, having, rules, when
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, model_validator
 
 from headrace_lake.quality.rules import MARKS_ROWS, Kind, Severity
@@ -12,11 +12,7 @@ from headrace_lake.quality.rules import MARKS_ROWS, Kind, Severity
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 _Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 _Ratio = Annotated[float, Field(ge=0, strict=True)]
-_OF_ROWS: Schema = {"anyOf": [having(**{kind: GIVEN}) for kind in MARKS_ROWS]}
-
-
-def _bounded(*names: str) -> Schema:
-    return {"anyOf": [having(**{name: GIVEN}) for name in names]}
+_OF_ROWS = at_least_one(MARKS_ROWS)
 
 
 class _Part(BaseModel):
@@ -45,7 +41,7 @@ class Range(_Part):
         at_most: Largest share of other rows that passes, 0 to 1.
     """
 
-    model_config = ConfigDict(json_schema_extra=rules(_bounded("minimum", "maximum")))
+    model_config = ConfigDict(json_schema_extra=rules(at_least_one(("minimum", "maximum"))))
 
     column: str
     minimum: StrictFloat | None = None
@@ -106,7 +102,7 @@ class Volume(_Part):
         at_most: Largest ratio that passes; None: any.
     """
 
-    model_config = ConfigDict(json_schema_extra=rules(_bounded("at_least", "at_most")))
+    model_config = ConfigDict(json_schema_extra=rules(at_least_one(("at_least", "at_most"))))
 
     window: Duration
     at_least: _Ratio | None = None
@@ -133,7 +129,7 @@ class RuleDeclaration(_Part):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            exactly_one([*_KINDS]),
+            exactly_one(_KINDS),
             when(having(quarantine={"const": True}), _OF_ROWS),
             when(having(over={"type": "string"}), _OF_ROWS),
         )
