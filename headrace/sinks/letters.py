@@ -10,7 +10,7 @@ import orjson
 from headrace_ingestion.headers import EVENT_ID
 from headrace_ingestion.records import StoredRecord
 from headrace_ingestion.settings import KafkaConnection
-from headrace_lake.letters import dead_letter
+from headrace_lake.letters import dead_letter, letter_key
 from headrace_lake.tables import SINK_LETTERS, dead_letters_table
 from kafka import KafkaProducer
 
@@ -62,7 +62,7 @@ class SinkLetters:
         futures = []
         for one in refusals:
             letter = sink_letter(self._event, one, now_ms)
-            key = None if letter["key"] is None else one.outgoing.record.key
+            key = letter_key(letter, one.outgoing.record.key)
             futures.append(self._producer.send(self._topic, key=key, value=orjson.dumps(letter)))
         for future in futures:
             future.get(timeout=_ANSWER_MS / 1000)

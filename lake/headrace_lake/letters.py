@@ -27,7 +27,7 @@ def dead_letter(
         detail: Why, in a sentence.
         event: What it is a letter of: the event's name, or `sinks.<name>`.
         event_id: The id of the event; None when nobody knows it.
-        key: The Kafka key. Where it is too large to be kept, `key` is None, and it should not be the letter's own.
+        key: The Kafka key.
         now_ms: The time of day, in milliseconds since 1970.
     """
     value = record.value or b""
@@ -46,3 +46,8 @@ def dead_letter(
         "value": base64.b64encode(value).decode("ascii") if is_kept else None,
         "recorded_at_ms": now_ms,
     }
+
+
+def letter_key(letter: dict[str, Any], key: bytes | None) -> bytes | None:
+    """Return the Kafka key of a letter itself: the record's, unless that was too large to be kept."""
+    return None if letter["key"] is None else key

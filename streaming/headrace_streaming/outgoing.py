@@ -18,7 +18,7 @@ from headrace_ingestion.merged import EVENT, MergedContract, merged_id
 from headrace_ingestion.records import Headers, Parsed, Record, Refused
 from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.timestamps import format_timestamp
-from headrace_lake.letters import dead_letter
+from headrace_lake.letters import dead_letter, letter_key
 
 
 class Source(NamedTuple):
@@ -80,7 +80,7 @@ def letter_of(source: Source, reason: Reason, detail: str, topic: str) -> Outgoi
     record, event, parsed = source
     key, now_ms = parsed.key.encode(), SystemClock().now_ms()
     letter = dead_letter(record, reason, detail, event=event, event_id=parsed.event_id, key=key, now_ms=now_ms)
-    return Outgoing(topic, None if letter["key"] is None else key, orjson.dumps(letter), (), -1)
+    return Outgoing(topic, letter_key(letter, key), orjson.dumps(letter), (), -1)
 
 
 class StoppedTurn(Exception):  # noqa: N818  (no error: the process is to stop)

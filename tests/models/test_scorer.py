@@ -49,11 +49,12 @@ class Topics:
     connection: KafkaConnection
     sent: int = 0
 
-    def send(self, values: list[bytes | None]) -> None:
-        """Write feature records, spread over keys."""
+    def send(self, values: list[bytes | None], key: bytes | None = None) -> None:
+        """Write feature records, of one key or spread over some."""
         producer = KafkaProducer(**self.connection.client_options(), acks="all")
         for value in values:
-            producer.send(self._name("features.subscriber"), key=f"s-{self.sent % 5}".encode(), value=value)
+            own = key or f"s-{self.sent % 5}".encode()
+            producer.send(self._name("features.subscriber"), key=own, value=value)
             self.sent += 1
         producer.close()
 
@@ -62,17 +63,31 @@ class Topics:
         self.send([feature_value(f"e-{number}", **values) for number in range(first, first + count)])
 
     def read(self, topic: str) -> list[dict[str, Any]]:
+        """Return the values of all records of a topic."""
+        return [orjson.loads(record.value) for record in self.records(topic)]
+
+    def records(self, topic: str) -> list[Any]:
         """Return all records of a topic."""
         consumer = KafkaConsumer(**self.connection.client_options(), auto_offset_reset="earliest")
         partitions = [TopicPartition(self._name(topic), number) for number in range(PARTITIONS)]
         consumer.assign(partitions)
         ends = consumer.end_offsets(partitions)
-        records: list[dict[str, Any]] = []
+        records: list[Any] = []
         while any(consumer.position(partition) < end for partition, end in ends.items()):
             for found in consumer.poll(timeout_ms=200).values():
-                records.extend(orjson.loads(record.value) for record in found)
+                records.extend(found)
         consumer.close()
         return records
+
+    def committed(self) -> int:
+        """Return how many rows the scorer of `m` has committed."""
+        consumer = KafkaConsumer(
+            **self.connection.client_options(), group_id=f"headrace-scorer-{self._name('m')}", enable_auto_commit=False
+        )
+        partitions = [TopicPartition(self._name("features.subscriber"), number) for number in range(PARTITIONS)]
+        done = sum(consumer.committed(partition) or 0 for partition in partitions)
+        consumer.close()
+        return done
 
     def _name(self, topic: str) -> str:
         return self.connection.topic_prefix + topic
@@ -214,6 +229,16 @@ def test_unreadable_rows_and_rows_the_model_fails_on_become_dead_letters(topics:
     assert (unreadable["event"], unreadable["value"]) == ("subscriber", "ew==")
 
 
+def test_a_letter_leaves_out_a_key_that_is_too_large_to_stand_in_it_and_beside_it(topics: Topics) -> None:
+    topics.send([b"{"], key=b"k" * 9_000)
+    with running(scorer_of(topics, Aliases())):
+        until(lambda: len(topics.records("dead_letters")) == 1, "a dead letter")
+    (record,) = topics.records("dead_letters")
+    letter = orjson.loads(record.value)
+    assert (record.key, letter["key"]) == (None, None)
+    assert letter["detail"].endswith("(too large to be kept here: the key)")
+
+
 def test_a_row_that_comes_again_is_dropped(topics: Topics) -> None:
     with running(scorer_of(topics, Aliases())) as scorer:
         topics.send_rows(0, 10)
@@ -232,6 +257,12 @@ def test_a_scorer_that_stopped_goes_on_where_it_was(topics: Topics) -> None:
     with running(scorer_of(topics, Aliases())) as scorer:
         until(lambda: scorer.counters.rows == 10, "the other 10 rows")
     assert Counter(score["event_id"] for score in topics.read("scores.m")) == Counter(f"e-{n}" for n in range(20))
+
+
+def test_offsets_are_committed_before_a_crash_however_seldom_that_is_asked_for(topics: Topics) -> None:
+    topics.send_rows(0, 3)
+    with running(scorer_of(topics, Aliases(), replace(OPTIONS, commit_every_seconds=3600.0))):
+        until(lambda: topics.committed() == 3, "3 rows that are committed")
 
 
 def test_a_topic_that_is_made_after_the_start_is_scored(broker: Broker) -> None:

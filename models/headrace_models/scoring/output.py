@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from headrace_ingestion.records import Record
 from headrace_ingestion.settings import KafkaConnection
-from headrace_lake.letters import dead_letter
+from headrace_lake.letters import dead_letter, letter_key
 from kafka import KafkaProducer
 
 from headrace_models.scoring.batch import BatchResult
@@ -55,8 +55,8 @@ class Output:
         Raises:
             KafkaError: A record was not acknowledged; the others may have been.
         """
-        futures = [self._send(self._scores, row.record, record) for row, record in result.scores]
-        futures += [self._send(self._alerts, row.record, record) for row, record in result.alerts]
+        futures = [self._send(self._scores, row.record, record, row.record.key) for row, record in result.scores]
+        futures += [self._send(self._alerts, row.record, record, row.record.key) for row, record in result.alerts]
         for unscored in (*unreadable, *result.unscored):
             futures.append(self._send_letter(unscored, now_ms))
         if not futures:
@@ -76,12 +76,12 @@ class Output:
             record, unscored.reason, unscored.detail,
             event=self._view, event_id=unscored.event_id, key=record.key, now_ms=now_ms,
         )  # fmt: skip
-        return self._send(self._dead_letters, record, letter)
+        return self._send(self._dead_letters, record, letter, letter_key(letter, record.key))
 
-    def _send(self, topic: str, source: Record, record: dict[str, Any]) -> Any:
+    def _send(self, topic: str, source: Record, record: dict[str, Any], key: bytes | None) -> Any:
         # A topic of as many partitions has the key where the feature row has it; finding it anew is slow in Python.
         if topic not in self._keeps_partition:
             self._keeps_partition[topic] = len(self._producer.partitions_for(topic) or ()) == self._partitions
         partition = source.partition if self._keeps_partition[topic] else None
         value = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
-        return self._producer.send(topic, key=source.key, value=value, partition=partition)
+        return self._producer.send(topic, key=key, value=value, partition=partition)

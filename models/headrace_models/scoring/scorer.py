@@ -44,7 +44,8 @@ class ScorerOptions:
         batch_rows: Most rows of one batch.
         poll_alias_seconds: How often the aliases are looked up.
         wait_ms: How long a poll waits for the first row.
-        commit_every_seconds: How often offsets are committed; rows since then are scored again after a crash.
+        commit_every_seconds: How often offsets are committed, at least every `PROOF_SECONDS`; after a crash, rows since
+            then are scored again.
         batch_every_ms: Shortest time from the beginning of a batch to that of the next one: what arrives meanwhile is
             scored with it. A row that comes alone does not wait.
         recent_ids: How many event ids are remembered to drop repeats.
@@ -205,9 +206,9 @@ class Scorer:
             if since_commit >= PROOF_SECONDS:
                 # What was polled is scored or read again, so the position is what is done.
                 done |= membership.places()
-                committed_at = time.monotonic()
-            if done and since_commit >= self._options.commit_every_seconds:
-                _commit(consumer, self._whereabouts.marked(done))
+            if since_commit >= min(PROOF_SECONDS, self._options.commit_every_seconds):
+                if done:
+                    _commit(consumer, self._whereabouts.marked(done))
                 done, committed_at = {}, time.monotonic()
         if done:
             _commit(consumer, self._whereabouts.marked(done))
