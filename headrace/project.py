@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from headrace_features.resolve import load_views
@@ -205,7 +206,9 @@ def open_project(
         raise DeclarationError(
             f"{folder} is no headrace project",
             {"expected": f"the file {FILE_NAME} in it", "where": str(found)},
-            f"echo 'name: mine' > {found / FILE_NAME}" if is_used else f"headrace init {folder}",
+            f"echo 'name: mine' > {quote(str(found / FILE_NAME))}"
+            if is_used
+            else f"headrace init {quote(str(folder))}",
         )
     return Project(found, load_settings(found, flags=flags, environ=environ))
 

@@ -197,10 +197,12 @@ class _Compiler:
 
     def _outside(self, tree: exp.Expression) -> NoReturn:
         name = tree.name if isinstance(tree, exp.Anonymous) else tree.key
+        # What there is needs no cast: every number is read as a double.
+        try_ = tree.this.sql(dialect="duckdb") if isinstance(tree, exp.Cast) else closest(name.lower(), FUNCTIONS)
         raise DeclarationProblem(
             f"{self._what} uses {_shortened(tree)}, which is outside the subset of expressions ({name.lower()})",
             {"subset": SUBSET},
-            closest(name.lower(), FUNCTIONS),
+            try_,
         )
 
     def _wrong(self, tree: exp.Expression, wanted: str, got: ValueType | None) -> DeclarationProblem:
@@ -276,7 +278,9 @@ class _Compiler:
             raise DeclarationProblem(
                 f"{self._what} reads {name!r}, which is a {self._unfit[name]}",
                 {"types": "int, long, double, string, bool", "exist": ", ".join(self._columns)},
-                next(iter(self._columns), None),
+                f"{name}: {{type: double}} in the event"
+                if self._unfit[name] == "decimal"
+                else next(iter(self._columns), None),
             )
         if column is None or len(tree.parts) > 1:  # type: ignore[attr-defined]  # a Column has parts
             raise DeclarationProblem(

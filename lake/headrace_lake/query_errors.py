@@ -17,6 +17,11 @@ _CANDIDATES = re.compile(r"Candidate bindings: (?P<names>.+)")
 _NOT_GIVEN = re.compile(r"Values were not provided for the following(?: prepared statement)? parameters: (?P<names>.+)")
 _TOO_MANY = re.compile(r"excess parameters|argument count mismatch for prepared statement. Expected 0")
 _EXCESS = re.compile(r"identifiers of the excess parameters: (?P<names>.+)")
+_NEAR = re.compile(r'syntax error at or near "(?P<word>[^"]+)"')
+_OF_CLAUSES = frozenset(
+    ("and", "as", "by", "case", "else", "from", "group", "having", "in", "join", "limit", "not", "on", "or", "order",
+     "select", "then", "union", "using", "values", "when", "where", "with")
+)  # fmt: skip
 _LINE = re.compile(r"LINE (?P<number>\d+): (?P<line>.*)")
 
 
@@ -94,6 +99,23 @@ def unknown_table(full: str, tables: Sequence[str]) -> QueryError:
     )
 
 
+def _bare_keyword(message: str, query: str) -> str | None:
+    """Return the keyword at which the parser gave up, or before it, where it may be meant as a column."""
+    near = _NEAR.search(message)
+    if near is None:
+        return None
+    starts = [place for place, _ in duckdb.tokenize(query)]
+    tokens = [query[begin:end].strip() for begin, end in zip(starts, [*starts[1:], len(query)], strict=True)]
+    kinds = [kind for _, kind in duckdb.tokenize(query)]
+    for place, token in enumerate(tokens):
+        if token != near["word"]:
+            continue
+        for at in (place, place - 1):
+            if at >= 0 and kinds[at] == duckdb.token_type.keyword and tokens[at].lower() not in _OF_CLAUSES:
+                return tokens[at]
+    return None
+
+
 def _wrong_query(message: str, query: str) -> QueryError:
     facts: dict[str, str] = {}
     near = None
@@ -103,6 +125,10 @@ def _wrong_query(message: str, query: str) -> QueryError:
         missing = _UNKNOWN_COLUMN.search(message)
         if missing is not None:
             near = closest(missing["name"], facts["columns"].split(", "))
+    word = _bare_keyword(message, query)
+    if word is not None:
+        facts[word] = "a word of SQL: as the name of a column it stands in double quotes"
+        near = f'"{word}"'
     place = _LINE.search(message)
     facts["query"] = f"line {place['number']}: {place['line']}" if place else _shown(query)
     return QueryError(f"the query is wrong: {_first_line(message)}", facts, near or "headrace lake tables")

@@ -111,7 +111,7 @@ ORDER = Contract.model_validate(
             "expression 'twice' reads 'total', which is a decimal\n"
             "  types:  int, long, double, string, bool\n"
             "  exist:  customer, state\n"
-            "  try:    customer",
+            "  try:    total: {type: double} in the event",
         ),
     ],
 )

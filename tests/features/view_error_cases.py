@@ -105,6 +105,15 @@ CASES: dict[str, tuple[str, str, str]] = {
         "and the functions abs, ceil, coalesce, exp, floor, greatest, least, ln, nullif, sqrt\n"
         "  try:     sqrt",
     ),
+    "a cast": (
+        "sql: duration_s_count_5m / 2",
+        "sql: cast(duration_s_count_5m as double) / 2",
+        "features/subscriber.yaml line 10: expression 'burst' uses CAST(duration_s_count_5m AS DOUBLE), which is "
+        "outside the subset of expressions (cast)\n"
+        "  subset:  + - * /, comparisons, AND OR NOT, IS [NOT] NULL, BETWEEN, IN (…), CASE WHEN, literals, "
+        "and the functions abs, ceil, coalesce, exp, floor, greatest, least, ln, nullif, sqrt\n"
+        "  try:     duration_s_count_5m",
+    ),
     "an expression over an unknown name": (
         "sql: duration_s_count_5m / 2",
         "sql: duration_s_count_1h / 2",

@@ -220,6 +220,25 @@ def test_a_syntax_error_shows_its_line(lake: Lake) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [
+        ("select at from events.call", "at"),
+        ("select * from events.call where at > 3", "at"),
+        ("select to from events.call", "to"),
+        ("select end, device from events.call", "end"),
+    ],
+)
+def test_a_column_that_is_a_word_of_sql_is_to_be_quoted(lake: Lake, query: str, word: str) -> None:
+    assert f"{word}:" in refusal(lake, query)
+    assert refusal(lake, query).endswith(f'try:    "{word}"')
+
+
+@pytest.mark.parametrize("query", ["select device from where", "select from events.call", "select (1 from events.call"])
+def test_a_clause_is_not_taken_for_a_column(lake: Lake, query: str) -> None:
+    assert refusal(lake, query).endswith("headrace lake tables")
+
+
 @pytest.mark.parametrize(("query", "count"), [("", 0), ("-- nothing", 0), ("select 1; select 2", 2)])
 def test_one_statement_is_expected(lake: Lake, query: str, count: int) -> None:
     assert refusal(lake, query).splitlines()[:2] == [
