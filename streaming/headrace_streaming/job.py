@@ -207,7 +207,7 @@ def execute(environment: StreamTableEnvironment, steps: Sequence[Step]) -> Table
                 waiting = (step.lateness_ms, step.quiet_ms, step.after_ms, json.dumps(dict(step.counted)), step.uid)
                 kernel.order(tables, step.source, step.target, step.key_type, *waiting)
             case KernelStep():
-                kernel.add(tables, step.source, step.target, step.spec, step.seed, step.uid)
+                kernel.add(tables, step.source, step.target, step.spec, step.records, step.seed, step.uid)
             case statement:
                 environment.execute_sql(statement)
     return environment.execute_sql(insert)

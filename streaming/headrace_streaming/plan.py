@@ -1,9 +1,9 @@
 """The views of one event and key → the SQL of one Flink job, as text. Knows neither Kafka nor Flink objects.
 
-One straight line from the source to the sink: events → (exchange by key) → [order] → kernel → expressions → emit. Three
+One straight line from the source to the sink: events → (exchange by key) → [order] → kernel → [expressions]. Three
 steps are our own between views of SQL: the source reads records by their contract where the connector has them, events
 are put into the order of their times where a view asks for it, and the kernel's state needs what functions in SQL
-cannot have.
+cannot have. The kernel writes its records itself; features that are SQL are added to a row's record behind it.
 """
 
 from __future__ import annotations
@@ -14,23 +14,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from headrace_features.view import ExpressionFeature, Input, View
+from headrace_features.view import Input, View
 from headrace_ingestion.codec import parser_spec
 from headrace_ingestion.errors import DeclarationError
 
-from headrace_streaming.specs import emit_spec, kernel_spec
+from headrace_streaming.specs import expressions_of, kernel_spec, record_spec
 from headrace_streaming.topics import GroupTopics
 
 MOST_INPUTS = 64
 """The kernel marks nulls in one word of 64 bits."""
 
-_FUNCTIONS = {"emit": "headrace.Emit"}
+PRODUCER: Mapping[str, str] = {
+    # Must not be above the broker's transaction.max.timeout.ms, whose default is this.
+    "transaction.timeout.ms": "900000",
+    "linger.ms": "2",
+    "batch.size": "262144",
+    "compression.type": "lz4",
+}
+"""How the job's sink sends: properties of Kafka's client."""
+
+_FUNCTIONS = {"completed": "headrace.Completed"}
 _EVENTS = "events"
 _INPUTS = "inputs"
-_ON_EVERY_ROW = (
-    "_outcome", "_letter", "_record_key", "_key", "_event_id", "_source_partition", "_source_offset", "_event_time_ms",
-    "_ingested_at_ms", "_clock_ms", "_generation", "_emitted_at_ms",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,7 @@ class KernelStep:
         source: The view it reads; it exists.
         target: The view that it makes.
         spec: What it computes, as JSON.
+        records: What leaves of it, as JSON.
         uid: Name of its state.
         seed: Without state: URI of the folder of what it needs to go on; empty: it begins with nothing.
     """
@@ -158,13 +164,14 @@ class KernelStep:
     source: str
     target: str
     spec: str
+    records: str
     uid: str
     seed: str = ""
 
     @property
     def text(self) -> str:
         """The step as people read it."""
-        return f"-- kernel: {self.source} BY _key -> {self.target}, state {self.uid}\n-- {self.spec}"
+        return f"-- kernel: {self.source} BY _key -> {self.target}, state {self.uid}\n-- {self.spec}\n-- {self.records}"
 
 
 Step = str | SourceStep | OrderStep | KernelStep
@@ -234,25 +241,28 @@ def plan_job(views: Sequence[View], topics: GroupTopics) -> JobPlan:
     views = sorted(views, key=lambda view: view.name)
     inputs = tuple(dict.fromkeys(entry for view in views for entry in view.inputs))
     functions = tuple(f"CREATE TEMPORARY FUNCTION {name} AS '{java}'" for name, java in _FUNCTIONS.items())
-    read = _inputs(views[0], inputs)
-    kernels = tuple(_kernel(view, inputs, first=index == 0) for index, view in enumerate(views))
-    orders = _orders(views)
-    insert = _insert(views, topics)
+    read, orders = _inputs(views[0], inputs), _orders(views)
+    kernels, insert = _kernels(views, inputs, topics), _insert(views, topics)
     # How rows are written does not touch the state: the job goes on with it in another encoding.
-    as_json = _insert([replace(view, encoding="json") for view in views], topics)
+    as_json = [replace(view, encoding="json") for view in views]
     source = [_contract(views[0]), topics.of_event(views[0].contract)]
-    ordered, computed = (step.text for step in orders), (step.text for step in kernels)
-    content = json.dumps([*functions, *source, read, *ordered, *computed, as_json])
+    ordered = (step.text for step in orders)
+    computed = (step.text for step in _kernels(as_json, inputs, topics))
+    content = json.dumps([*functions, *source, read, *ordered, *computed, _insert(as_json, topics)])
     digest = hashlib.sha256(content.encode()).hexdigest()[:12]
     return JobPlan(views[0].group, tuple(views), functions, read, orders, kernels, insert, digest, topics)
 
 
+def _kernels(views: Sequence[View], inputs: tuple[Input, ...], topics: GroupTopics) -> tuple[KernelStep, ...]:
+    return tuple(_kernel(view, inputs, topics, first=index == 0) for index, view in enumerate(views))
+
+
 def _insert(views: Sequence[View], topics: GroupTopics) -> str:
-    return "INSERT INTO records\n" + "\nUNION ALL\n".join(_emitted(view, topics) for view in views)
+    return "INSERT INTO records\n" + "\nUNION ALL\n".join(_leaving(view, topics) for view in views)
 
 
 def _contract(view: View) -> str:
-    return json.dumps(parser_spec(view.contract), separators=(",", ":"))
+    return _json(parser_spec(view.contract))
 
 
 def _inputs(view: View, inputs: Sequence[Input]) -> str:
@@ -273,7 +283,7 @@ def _inputs(view: View, inputs: Sequence[Input]) -> str:
     return f"CREATE TEMPORARY VIEW {_INPUTS} AS\nSELECT\n  {_lines(columns)}\nFROM {_EVENTS}"
 
 
-def _kernel(view: View, inputs: tuple[Input, ...], *, first: bool) -> KernelStep:
+def _kernel(view: View, inputs: tuple[Input, ...], topics: GroupTopics, *, first: bool) -> KernelStep:
     spec = kernel_spec(view, inputs, passes_letters=first)
     most = max((len(lane["columns"]) for lane in spec["lanes"]), default=0)
     if most > MOST_INPUTS:
@@ -282,9 +292,9 @@ def _kernel(view: View, inputs: tuple[Input, ...], *, first: bool) -> KernelStep
             {"most": str(MOST_INPUTS)},
             "split the view in two",
         )
-    text = json.dumps(spec, separators=(",", ":"))
     source = _INPUTS if view.order == "arrival" else _in_order(view.lateness_ms)
-    return KernelStep(source, f"kernel_{view.name}", text, f"{view.name}-{view.digest}")
+    records = _json(record_spec(view, topics))
+    return KernelStep(source, f"kernel_{view.name}", _json(spec), records, f"{view.name}-{view.digest}")
 
 
 def _in_order(lateness_ms: int) -> str:
@@ -302,12 +312,12 @@ def _orders(views: Sequence[View]) -> tuple[OrderStep, ...]:
     return tuple(found.values())
 
 
-def _emitted(view: View, topics: GroupTopics) -> str:
-    values = [f"`{name}`" for name in _ON_EVERY_ROW]
-    for column in view.columns:
-        values.append(column.compiled.sql["flink"] if isinstance(column, ExpressionFeature) else f"`{column.name}`")
-    call = f"emit({_literal(emit_spec(view, topics))},\n  {_lines(values)})"
-    return f"SELECT o.`topic`, o.`key`, o.`value`\nFROM `kernel_{view.name}`, LATERAL TABLE({call}) AS o"
+def _leaving(view: View, topics: GroupTopics) -> str:
+    value, expressions = "`_value`", expressions_of(view)
+    if expressions:
+        given = ["`_is_row`", value, *(column.compiled.sql["flink"] for column in expressions)]
+        value = f"completed({_text(_json(record_spec(view, topics)))},\n  {_lines(given)})"
+    return f"SELECT `_key`, {value}, `_topic`\nFROM `kernel_{view.name}`"
 
 
 def _source(plan: JobPlan, kafka: KafkaTables, seam: Seam | None) -> SourceStep:
@@ -340,13 +350,9 @@ def _sink(plan: JobPlan, kafka: KafkaTables) -> str:
         "sink.delivery-guarantee": "exactly-once",
         "sink.transactional-id-prefix": kafka.transactional_id_prefix,
         "sink.transaction-naming-strategy": "pooling",
-        # Must not be above the broker's transaction.max.timeout.ms, whose default is this.
-        "properties.transaction.timeout.ms": "900000",
-        "properties.linger.ms": "2",
-        "properties.batch.size": "262144",
-        "properties.compression.type": "lz4",
+        **{f"properties.{name}": value for name, value in PRODUCER.items()},
     }
-    return _table("records", ["`topic` STRING NOT NULL METADATA", "`key` BYTES", "`value` BYTES"], options)
+    return _table("records", ["`key` BYTES", "`value` BYTES", "`topic` STRING NOT NULL METADATA"], options)
 
 
 def _connection(kafka: KafkaTables) -> dict[str, str]:
@@ -363,9 +369,9 @@ def _lines(parts: Sequence[str]) -> str:
     return ",\n  ".join(parts)
 
 
-def _literal(spec: Mapping[str, Any]) -> str:
+def _json(spec: Mapping[str, Any]) -> str:
     # Flink's SQL knows no escapes in a literal; JSON's own keep every character below U+0080.
-    return _text(json.dumps(spec, separators=(",", ":")))
+    return json.dumps(spec, separators=(",", ":"))
 
 
 def _text(value: str) -> str:

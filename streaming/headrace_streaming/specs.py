@@ -1,12 +1,13 @@
-"""What the kernel and the Java function `emit` are told, as JSON; `parse` gets the codec's own `parser_spec`."""
+"""What the kernel and the function `completed` are told, as JSON; the source gets the codec's own `parser_spec`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from headrace_features.kinds import cyclic_period
-from headrace_features.view import Input, KernelFeature, View
+from headrace_features.view import ExpressionFeature, Input, KernelFeature, View
 from headrace_ingestion.feature_rows import layout_of
 
 from headrace_streaming.topics import GroupTopics
@@ -109,7 +110,7 @@ class _Kernel:
 
     def feature(self, feature: KernelFeature) -> dict[str, Any]:
         """Return the feature as the kernel reads it."""
-        entry: dict[str, Any] = {"name": feature.name, "operation": feature.operation, "result": feature.type}
+        entry: dict[str, Any] = {"name": feature.name, "operation": feature.operation}
         if feature.exclude_current:
             entry["exclude_current"] = True
         if feature.operation in _WITHOUT_HISTORY:
@@ -166,24 +167,52 @@ def _place(found: list[Any], one: Any) -> int:
     return found.index(one)
 
 
-def emit_spec(view: View, topics: GroupTopics) -> dict[str, Any]:
-    """Return topics and names as `emit` reads them."""
-    rows = {} if view.encoding == "json" else {"layout": _layout(view)}
+def record_spec(view: View, topics: GroupTopics) -> dict[str, Any]:
+    """Return the records of a view as the kernel writes them, and `completed` where expressions give some features.
+
+    A row shows the kernel's features, then those of expressions, each in the order of the declaration.
+    """
+    places = {feature.name: place for place, feature in enumerate(view.kernel)}
+    shown = [column.name for column in view.columns if isinstance(column, KernelFeature)]
+    expressions = expressions_of(view)
+    rows = {} if view.encoding == "json" else {"layout": _layout(view, [*shown, *(one.name for one in expressions)])}
     return {
         **rows,
         "view": view.name,
         "event": view.contract.name,
         "key": view.key,
+        "key_type": view.contract.fields[view.key].type,
         "declaration": view.digest,
         "order": view.order,
         "topic": topics.of_view(view),
         "late_events": topics.late_events,
         "duplicates": topics.duplicates,
         "dead_letters": topics.dead_letters,
-        "features": [column.name for column in view.columns],
+        "features": shown,
+        "shown": [places[name] for name in shown],
+        "expressions": [one.name for one in expressions],
+        "reads": _reads(view, expressions),
     }
 
 
-def _layout(view: View) -> str:
+def expressions_of(view: View) -> list[ExpressionFeature]:
+    """Return the columns of a view that SQL computes."""
+    return [column for column in view.columns if isinstance(column, ExpressionFeature)]
+
+
+def _reads(view: View, expressions: Sequence[ExpressionFeature]) -> list[dict[str, Any]]:
+    inputs = [
+        {"column": f"_in_{entry.name}", "type": entry.type, "input": place} for place, entry in enumerate(view.inputs)
+    ]
+    features = [
+        {"column": feature.name, "type": feature.type, "feature": place} for place, feature in enumerate(view.kernel)
+    ]
+    # The text itself: an expression may hold others, which read on.
+    sql = " ".join(one.compiled.sql["flink"] for one in expressions)
+    return [one for one in (*inputs, *features) if f"`{one['column']}`" in sql]
+
+
+def _layout(view: View, names: Sequence[str]) -> str:
     key_type = view.contract.fields[view.key].type
-    return layout_of(view.key, key_type, view.digest, {column.name: column.type for column in view.columns})
+    types = {column.name: column.type for column in view.columns}
+    return layout_of(view.key, key_type, view.digest, {name: types[name] for name in names})

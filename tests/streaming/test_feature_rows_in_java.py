@@ -11,7 +11,7 @@ import pytest
 from headrace_features.view import View
 from headrace_ingestion.feature_rows import FeatureRowError, read_feature_row
 from headrace_streaming.plan import plan_job
-from headrace_streaming.specs import emit_spec
+from headrace_streaming.specs import record_spec
 from headrace_streaming.topics import GroupTopics
 from java_programs import run_java
 from view_cases import load_declaration
@@ -22,15 +22,17 @@ FEATURES: list[dict[str, Any]] = [
     {"lag": {"of": "i", "steps": [1]}},
     {"expression": {"name": "flag", "sql": "b"}},
     {"lag": {"of": "x", "steps": [1]}},
+    {"expression": {"name": "again", "sql": "s"}},
+    {"expression": {"name": "half", "sql": "x / 2"}},
 ]
 DOUBLES = [0.1, -1.5, 1e300, 5e-324, 1.7976931348623157e308, 1 / 3, 2.0**53, 2.0**63, 123.456, 1e-7, 100.0]
-ROWS: list[tuple[Any, list[Any]]] = [
-    *(("s-1", [number, 7, "last", -3, True, -number]) for number in DOUBLES),
-    ("größe\n\"'\\", [0.5, 2**63 - 1, "€𝄞\u0001", 2**31 - 1, False, None]),
-    ("", [None, -(2**63), "", -(2**31), None, 0.5]),
-    ("s-2", [None, None, None, None, None, None]),
-    ("s-3", [-0.0, 0, "x" * 5000, 0, True, math.inf]),
-    ("s-4", [math.nan, 0, "after a long one", 0, True, 1.0]),
+ROWS: list[tuple[Any, list[Any], list[Any]]] = [
+    *(("s-1", [number, 7, "last", -3, -number], [True, "now", number / 2]) for number in DOUBLES),
+    ("größe\n\"'\\", [0.5, 2**63 - 1, "€𝄞\u0001", 2**31 - 1, None], [False, "€𝄞\u0001", 0.25]),
+    ("", [None, -(2**63), "", -(2**31), 0.5], [None, "", None]),
+    ("s-2", [None, None, None, None, None], [None, None, None]),
+    ("s-3", [-0.0, 0, "x" * 5000, 0, math.inf], [True, "x" * 5000, -0.0]),
+    ("s-4", [math.nan, 0, "after a long one", 0, 1.0], [True, "", math.nan]),
 ]
 
 
@@ -52,16 +54,19 @@ def bits(row: dict[str, Any]) -> dict[str, Any]:
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[bytes], list[bytes]]:
     """The rows in JSON and in binary."""
     folder = tmp_path_factory.mktemp("rows")
-    specs = [emit_spec(view_of(folder, encoding=encoding), GroupTopics()) for encoding in ("json", "binary")]
-    rows = [{"key": key, "event_id": f"e-{key}", "features": [sent(v) for v in values]} for key, values in ROWS]
+    specs = [record_spec(view_of(folder, encoding=encoding), GroupTopics()) for encoding in ("json", "binary")]
+    rows = [
+        {"key": key, "event_id": f"e-{key}", "features": [*map(sent, of_kernel)], "expressions": [*map(sent, of_sql)]}
+        for key, of_kernel, of_sql in ROWS
+    ]
     (folder / "rows.json").write_text(json.dumps({"specs": specs, "rows": rows}))
-    in_json, in_binary = json.loads(run_java("EmitRows", str(folder / "rows.json")))
+    in_json, in_binary = json.loads(run_java("WriteRows", str(folder / "rows.json")))
     return [base64.b64decode(value) for value in in_json], [base64.b64decode(value) for value in in_binary]
 
 
 def test_a_row_in_binary_is_the_row_in_json_bit_for_bit(written: tuple[list[bytes], list[bytes]]) -> None:
     in_json, in_binary = ([bits(read_feature_row(value)) for value in values] for values in written)
-    assert [row["series"] for row in in_binary] == [key for key, _ in ROWS]
+    assert [row["series"] for row in in_binary] == [key for key, *_ in ROWS]
     for one, other in zip(in_binary, in_json, strict=True):
         assert one == other
         assert {name: type(value) for name, value in one.items()} == {name: type(other[name]) for name in one}

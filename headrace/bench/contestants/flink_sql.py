@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace_features.view import KernelFeature, View
+from headrace_streaming.plan import PRODUCER
 
 _ROW_HEAD = {
     "event_id": "STRING",
@@ -162,10 +163,7 @@ def _sink(view: View, tables: SqlTables) -> str:
         "sink.delivery-guarantee": "exactly-once",
         "sink.transactional-id-prefix": tables.transactional_id_prefix,
         "sink.transaction-naming-strategy": "pooling",
-        "properties.transaction.timeout.ms": "900000",
-        "properties.linger.ms": "5",
-        "properties.batch.size": "65536",
-        "properties.compression.type": "lz4",
+        **{f"properties.{name}": value for name, value in PRODUCER.items()},
     }
     return _table("records", [f"`{name}` {kind}" for name, kind in _row_types(view).items()], options)
 

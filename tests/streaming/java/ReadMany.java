@@ -45,7 +45,7 @@ public final class ReadMany {
                 byte[] value = part(in), key = part(in), id = part(in), contract = part(in);
                 long timestampMs = in.readLong();
                 long began = System.nanoTime();
-                boolean accepted = reader.read(value, key, id, timestampMs, spec.isForeign(contract));
+                boolean accepted = reader.read(value, key, id, timestampMs, () -> contract);
                 nanos += System.nanoTime() - began;
                 ArrayNode answer = mapper.createArrayNode();
                 if (accepted) {

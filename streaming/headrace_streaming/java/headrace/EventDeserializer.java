@@ -67,8 +67,7 @@ final class EventDeserializer implements KafkaRecordDeserializationSchema<RowDat
         row.setField(4, record.offset());
         row.setField(6, record.timestamp());
         byte[] id = last(record, "event_id");
-        boolean isForeign = spec.isForeign(last(record, "contract"));
-        if (reader.read(record.value(), record.key(), id, record.timestamp(), isForeign)) {
+        if (reader.read(record.value(), record.key(), id, record.timestamp(), () -> last(record, "contract"))) {
             row.setField(2, id == null ? named(record) : StringData.fromBytes(id));
             row.setField(EVENT_TIME, reader.eventTimeMs());
             for (int i = 0; i < spec.carried.length; i++) row.setField(LEAD + i, reader.value(spec.carried[i]));

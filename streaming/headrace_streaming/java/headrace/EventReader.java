@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.apache.flink.table.data.StringData;
 
 /** Checks one record against a contract: fields, or a reason and a detail. Its twin in Python is headrace_ingestion.codec. */
@@ -17,7 +18,7 @@ final class EventReader {
     private final EventSpec spec;
     private final JsonObject json;
     private final Object[] values;
-    private boolean foreign;
+    private Supplier<byte[]> contract;
     private String reason;
     private String detail;
 
@@ -43,12 +44,15 @@ final class EventReader {
         return (Long) values[spec.time];
     }
 
-    /** @param isForeign Whether another version of the contract made the record: what this one does not name is left out. */
-    boolean read(byte[] value, byte[] key, byte[] id, long timestampMs, boolean isForeign) {
+    /**
+     * @param contract The header that names the version that the record was made by: of another one, what this one does not name
+     *     is left out. It is asked for only where there is such a name, which most records have not.
+     */
+    boolean read(byte[] value, byte[] key, byte[] id, long timestampMs, Supplier<byte[]> contract) {
+        this.contract = contract;
         String problem = json.scan(value);
         if (problem != null) return refuse("not_json", problem);
-        if (json.unknown != null && !isForeign) return unknown(json.unknown);
-        foreign = isForeign;
+        if (json.unknown != null && !isForeign()) return unknown(json.unknown);
         for (int i = 0; i < spec.fields.length; i++) if (!check(i)) return false;
         if (!keyMatches(key)) return false;
         if (id != null && !goodId(id)) {
@@ -57,6 +61,10 @@ final class EventReader {
         // Kafka writes -1 where a record has no timestamp: then there is nothing to lie ahead of.
         if (timestampMs < 0 || eventTimeMs() - timestampMs <= spec.maxAheadMs) return true;
         return refuse("from_the_future", spec.futureDetail);
+    }
+
+    private boolean isForeign() {
+        return spec.isForeign(contract.get());
     }
 
     private boolean refuse(String why, String how) {
@@ -134,10 +142,11 @@ final class EventReader {
     }
 
     private Object object(EventSpec.Field field, Map<?, ?> members) {
-        if (!foreign) {
-            for (Object name : members.keySet()) {
-                if (!field.inner.containsKey(name) && !unknown(field.path + "." + name)) return null;
-            }
+        for (Object name : members.keySet()) {
+            if (field.inner.containsKey(name)) continue;
+            if (isForeign()) break;
+            unknown(field.path + "." + name);
+            return null;
         }
         Map<Object, Object> found = new LinkedHashMap<>();
         for (EventSpec.Field one : field.inner.values()) {

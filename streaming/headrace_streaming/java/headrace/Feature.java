@@ -3,7 +3,6 @@ package headrace;
 import java.time.ZoneId;
 import java.util.Locale;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
-import org.apache.flink.table.data.StringData;
 
 /** One column that the kernel computes. */
 final class Feature {
@@ -81,20 +80,24 @@ final class Feature {
         return new Feature(node);
     }
 
-    /** Value at the event at hand; null is null. */
-    Object value(Lane[] lanes, Current current) {
+    /** Sets the value at the event at hand. */
+    void evaluate(Lane[] lanes, Current current, Cells cells, int at) {
         switch (operation) {
             case CALENDAR:
-                return zone.part(piece, current.eventTimeMs);
+                cells.set(at, zone.part(piece, current.eventTimeMs));
+                return;
             case CYCLIC_SIN:
-                return Math.sin(angle(current));
+                cells.set(at, Math.sin(angle(current)));
+                return;
             case CYCLIC_COS:
-                return Math.cos(angle(current));
+                cells.set(at, Math.cos(angle(current)));
+                return;
             case DISTANCE:
-                return distance(current);
+                cells.set(at, distance(current));
+                return;
             default:
-                if (lanes[lane] instanceof PaneLane) return total(((PaneLane) lanes[lane]).totals(window, column));
-                return history((EventLane) lanes[lane], current);
+                if (lanes[lane] instanceof PaneLane) total(((PaneLane) lanes[lane]).totals(window, column), cells, at);
+                else history((EventLane) lanes[lane], current, cells, at);
         }
     }
 
@@ -102,92 +105,119 @@ final class Feature {
         return 2 * Math.PI * (zone.part(piece, current.eventTimeMs) - origin) / period;
     }
 
-    private Object history(EventLane lane, Current current) {
+    private void history(EventLane lane, Current current, Cells cells, int at) {
         switch (operation) {
             case SINCE_LAST: {
                 long position = lane.before(1);
-                return position < lane.log.first ? null : (Object) ((current.clockMs - lane.log.clock(position)) / 1000.0);
+                if (position < lane.log.first) cells.setNothing(at);
+                else cells.set(at, (current.clockMs - lane.log.clock(position)) / 1000.0);
+                return;
             }
             case LAG:
-                return held(lane.log, lane.before(steps));
+                held(lane.log, lane.before(steps), cells, at);
+                return;
             case AGO:
-                return held(lane.log, lane.ago(ago));
+                held(lane.log, lane.ago(ago), cells, at);
+                return;
             case TRAVEL:
-                return travel(lane, current);
+                cells.set(at, travel(lane, current));
+                return;
             case DISTINCT:
-                return (long) ((Values) lane.window(window).part(part)).different();
+                cells.set(at, (long) ((Values) lane.window(window).part(part)).different());
+                return;
             case RARITY:
-                return rarity((Values) lane.window(window).part(part), current);
+                cells.set(at, rarity((Values) lane.window(window).part(part), current));
+                return;
             case QUANTILE:
-                return ((Ordered) lane.window(window).part(part)).quantile(numerator, denominator);
+                cells.set(at, ((Ordered) lane.window(window).part(part)).quantile(numerator, denominator));
+                return;
             case FIRST:
-                return held(lane.log, ((Ends) lane.window(window).part(part)).first());
+                held(lane.log, ((Ends) lane.window(window).part(part)).first(), cells, at);
+                return;
             case LAST:
-                return held(lane.log, ((Ends) lane.window(window).part(part)).last());
+                held(lane.log, ((Ends) lane.window(window).part(part)).last(), cells, at);
+                return;
             case GROUP_MEAN:
-                return ((Groups) lane.window(window).part(part)).mean(current.numbers[input]);
+                cells.set(at, ((Groups) lane.window(window).part(part)).mean(current.numbers[input]));
+                return;
             default:
-                return statistic(lane.window(window), current);
+                statistic(lane.window(window), current, cells, at);
         }
     }
 
-    /** Value of the row at a position; null where there is no such row. */
-    private Object held(Log log, long position) {
-        if (position < log.first || log.isNull(position, column)) return null;
-        return kind == Kind.TEXT ? StringData.fromString(log.text(position, column)) : number(log.number(position, column));
+    /** Sets the value of the row at a position; nothing where there is no such row. */
+    private void held(Log log, long position, Cells cells, int at) {
+        if (position < log.first || log.isNull(position, column)) cells.setNothing(at);
+        else if (kind == Kind.TEXT) cells.set(at, log.text(position, column));
+        else number(log.number(position, column), cells, at);
     }
 
-    private Object number(long bits) {
-        return kind == Kind.DOUBLE ? (Object) Double.longBitsToDouble(bits) : (Object) bits;
+    private void number(long bits, Cells cells, int at) {
+        if (kind == Kind.DOUBLE) cells.set(at, Double.longBitsToDouble(bits));
+        else cells.set(at, bits);
     }
 
     private double real(long bits) {
         return kind == Kind.DOUBLE ? Double.longBitsToDouble(bits) : (double) bits;
     }
 
-    private Object rarity(Values values, Current current) {
+    private Double rarity(Values values, Current current) {
         if (current.isNull[input] || values.total() == 0) return null;
         Object value = kind == Kind.TEXT ? current.texts[input] : (Object) current.numbers[input];
         return (double) values.times(value) / values.total();
     }
 
-    private Object statistic(Window over, Current current) {
+    private void statistic(Window over, Current current, Cells cells, int at) {
         switch (operation) {
             case SKEW:
-                return over.whole(part).skewness();
+                cells.set(at, over.whole(part).skewness());
+                return;
             case SLOPE:
-                return over.whole(part).slope();
+                cells.set(at, over.whole(part).slope());
+                return;
             case EWMA:
-                return over.decayedMean(part, current.clockMs);
+                cells.set(at, over.decayedMean(part, current.clockMs));
+                return;
             default:
-                return total(over.whole(part));
+                total(over.whole(part), cells, at);
         }
     }
 
-    private Object total(Totals totals) {
-        boolean isEmpty = totals.count() == 0;
+    private void total(Totals totals, Cells cells, int at) {
+        long count = totals.count();
+        if (operation == Operation.COUNT) cells.set(at, count);
+        else if (count > 0) ofSome(totals, cells, at);
+        else if (operation == Operation.SUM) cells.set(at, 0.0);
+        else cells.setNothing(at);
+    }
+
+    private void ofSome(Totals totals, Cells cells, int at) {
         switch (operation) {
-            case COUNT:
-                return totals.count();
             case SUM:
-                return isEmpty ? (Object) 0.0 : (Object) totals.sum();
+                cells.set(at, totals.sum());
+                return;
             case MEAN:
-                return isEmpty ? null : (Object) (totals.sum() / totals.count());
+                cells.set(at, totals.sum() / totals.count());
+                return;
             case STD:
-                return isEmpty ? null : (Object) totals.deviation();
+                cells.set(at, totals.deviation());
+                return;
             case MIN:
-                return isEmpty ? null : number(totals.minimum());
+                number(totals.minimum(), cells, at);
+                return;
             case MAX:
-                return isEmpty ? null : number(totals.maximum());
+                number(totals.maximum(), cells, at);
+                return;
             case RANGE:
-                return isEmpty ? null : (Object) (real(totals.maximum()) - real(totals.minimum()));
+                cells.set(at, real(totals.maximum()) - real(totals.minimum()));
+                return;
             default:
                 throw new IllegalArgumentException("the kernel does not know the operation '" + operation + "'");
         }
     }
 
     /** Kilometres between two places of the event. */
-    private Object distance(Current current) {
+    private Double distance(Current current) {
         for (int one : place) if (current.isNull[one]) return null;
         return kilometres(input(current, 0), input(current, 1), input(current, 2), input(current, 3));
     }
@@ -197,7 +227,7 @@ final class Feature {
     }
 
     /** Kilometres from the place of the event before; the place's columns of the lane stand after its inputs. */
-    private Object travel(EventLane lane, Current current) {
+    private Double travel(EventLane lane, Current current) {
         long position = lane.before(1);
         if (position < lane.log.first || current.isNull[place[0]] || current.isNull[place[1]]) return null;
         if (lane.log.isNull(position, place[2]) || lane.log.isNull(position, place[3])) return null;
@@ -207,7 +237,7 @@ final class Feature {
     }
 
     /** Great-circle distance by the haversine formula (Sinnott, "Virtues of the Haversine", 1984), in kilometres. */
-    private static Object kilometres(double latitude, double longitude, double toLatitude, double toLongitude) {
+    private static Double kilometres(double latitude, double longitude, double toLatitude, double toLongitude) {
         double south = Math.sin(Math.toRadians(toLatitude - latitude) / 2);
         double east = Math.sin(Math.toRadians(toLongitude - longitude) / 2);
         double a = south * south + Math.cos(Math.toRadians(latitude)) * Math.cos(Math.toRadians(toLatitude)) * east * east;

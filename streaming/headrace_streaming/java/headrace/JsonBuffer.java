@@ -9,6 +9,20 @@ final class JsonBuffer {
     private static final byte[] TRUE = {'t', 'r', 'u', 'e'};
     private static final byte[] FALSE = {'f', 'a', 'l', 's', 'e'};
     private static final byte[] HEX = "0123456789abcdef".getBytes(java.nio.charset.StandardCharsets.US_ASCII);
+    /** The digits of 0 to 99, two of each. */
+    private static final byte[] PAIRS = new byte[200];
+    /** Powers of ten that a long can be. */
+    private static final long[] POWERS = new long[19];
+
+    static {
+        for (int i = 0; i < 100; i++) {
+            PAIRS[2 * i] = (byte) ('0' + i / 10);
+            PAIRS[2 * i + 1] = (byte) ('0' + i % 10);
+        }
+        POWERS[0] = 1;
+        for (int i = 1; i < POWERS.length; i++) POWERS[i] = POWERS[i - 1] * 10;
+    }
+
     private byte[] bytes = new byte[1024];
     private int size;
 
@@ -20,6 +34,11 @@ final class JsonBuffer {
     byte[] end() {
         room(1);
         bytes[size++] = '}';
+        return copy();
+    }
+
+    /** The bytes of what is written so far. */
+    byte[] copy() {
         return Arrays.copyOf(bytes, size);
     }
 
@@ -44,7 +63,7 @@ final class JsonBuffer {
         else text(value.toString().getBytes(java.nio.charset.StandardCharsets.UTF_8));
     }
 
-    private void real(double value) {
+    void real(double value) {
         long whole = (long) value;
         // Minus zero is zero.
         if (whole == value && Math.abs(whole) < 1L << 53) {
@@ -79,7 +98,7 @@ final class JsonBuffer {
         return true;
     }
 
-    private void whole(long value) {
+    void whole(long value) {
         room(20);
         if (value < 0) {
             if (value == Long.MIN_VALUE) {
@@ -89,13 +108,25 @@ final class JsonBuffer {
             bytes[size++] = '-';
             value = -value;
         }
+        size += digits(value);
+        int at = size;
+        // In integers as soon as they suffice, two digits at a time: instants have thirteen.
+        for (; value > Integer.MAX_VALUE; value /= 100) pair((int) (value % 100), at -= 2);
+        int rest = (int) value;
+        for (; rest >= 100; rest /= 100) pair(rest % 100, at -= 2);
+        if (rest >= 10) pair(rest, at - 2);
+        else bytes[at - 1] = (byte) ('0' + rest);
+    }
+
+    private void pair(int digits, int at) {
+        bytes[at] = PAIRS[2 * digits];
+        bytes[at + 1] = PAIRS[2 * digits + 1];
+    }
+
+    private static int digits(long value) {
         int digits = 1;
-        for (long rest = value; rest >= 10; rest /= 10) digits++;
-        for (int i = size + digits - 1; i >= size; i--) {
-            bytes[i] = (byte) ('0' + value % 10);
-            value /= 10;
-        }
-        size += digits;
+        while (digits < POWERS.length && value >= POWERS[digits]) digits++;
+        return digits;
     }
 
     @SuppressWarnings("deprecation") // The one that copies the low bytes of an ASCII string without a detour.
@@ -105,7 +136,7 @@ final class JsonBuffer {
         size += text.length();
     }
 
-    private void text(byte[] utf8) {
+    void text(byte[] utf8) {
         room(utf8.length * 6 + 2);
         bytes[size++] = '"';
         for (byte c : utf8) {

@@ -10,6 +10,8 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonFactory;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.StreamReadConstraints;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.util.BufferRecycler;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.util.RecyclerPool;
 
 /** Reads a record's value into the fields of a contract; what the JSON is, not yet what it should be. */
 final class JsonObject {
@@ -33,8 +35,27 @@ final class JsonObject {
     /** First name that the contract does not have. */
     String unknown;
 
+    /** The buffers of the parser of the value at hand; the usual pool looks for them in the thread, for each value anew. */
+    private static final class OnePlace implements RecyclerPool<BufferRecycler> {
+        private static final long serialVersionUID = 1L;
+        private transient BufferRecycler free;
+
+        @Override
+        public BufferRecycler acquirePooled() {
+            BufferRecycler found = free == null ? new BufferRecycler() : free;
+            free = null;
+            return found;
+        }
+
+        @Override
+        public void releasePooled(BufferRecycler pooled) {
+            free = pooled;
+        }
+    }
+
     private final EventSpec spec;
-    private final JsonFactory json = JsonFactory.builder().streamReadConstraints(CONSTRAINTS).build();
+    private final JsonFactory json =
+            JsonFactory.builder().streamReadConstraints(CONSTRAINTS).recyclerPool(new OnePlace()).build();
 
     JsonObject(EventSpec spec) {
         this.spec = spec;

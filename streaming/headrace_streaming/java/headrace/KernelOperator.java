@@ -5,6 +5,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeutils.base.LongSerializer;
@@ -37,11 +38,16 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     private static final int COUNT_EVERY = 8;
 
     private final String specification;
+    private final String recordSpecification;
     /** Folder of the {@link Seed} for a start without state, as a URI; empty: there is none. */
     private final String seed;
 
     private transient boolean isRestored;
     private transient Kernel kernel;
+    private transient Records records;
+    private transient Consumer<RowData> sending;
+    /** What came in last; what comes of it leaves as the same. */
+    private transient StreamRecord<RowData> leaving;
     private transient KeySelector key;
     private transient Pieces pieces;
     private transient DataOutputSerializer buffer;
@@ -52,8 +58,9 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     private transient long bytes;
     private transient long mostBytes;
 
-    public KernelOperator(String specification, String seed) {
+    public KernelOperator(String specification, String recordSpecification, String seed) {
         this.specification = specification;
+        this.recordSpecification = recordSpecification;
         this.seed = seed;
     }
 
@@ -67,6 +74,8 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     public void open() throws Exception {
         super.open();
         kernel = new Kernel(KernelSpec.parse(specification));
+        records = new Records(RecordSpec.parse(recordSpecification), kernel.spec);
+        sending = this::send;
         key = new KeySelector(kernel.spec.keyType);
         ValueStateDescriptor<byte[]> descriptor = new ValueStateDescriptor<>("pieces", BytePrimitiveArraySerializer.INSTANCE);
         ValueState<byte[]> state = getOrCreateKeyedState(LongSerializer.INSTANCE, descriptor);
@@ -120,24 +129,29 @@ public final class KernelOperator extends AbstractStreamOperator<RowData> implem
     @Override
     public void processElement(StreamRecord<RowData> element) throws Exception {
         RowData input = element.getValue();
+        leaving = element;
         if (!input.isNullAt(Kernel.IN_LETTER)) {
-            if (kernel.spec.passesLetters) output.collect(element.replace(kernel.letter(input)));
+            if (kernel.spec.passesLetters) send(records.letter(input));
             return;
         }
         if (kernel.isLate(input)) {
-            output.collect(element.replace(kernel.late(input, key.getKey(input))));
+            records.send(kernel.late(input, key.getKey(input)), kernel, input, sending);
             return;
         }
         KeyState state = state(input);
-        RowData row = kernel.fold(state, input);
+        int outcome = kernel.fold(state, input);
         if (!state.isDirty) {
             state.isDirty = true;
             dirty.add(state);
         }
-        output.collect(element.replace(row));
+        records.send(outcome, kernel, input, sending);
         if (++state.uncounted < COUNT_EVERY) return;
         count(state);
         if (bytes > mostBytes) makeRoom(null);
+    }
+
+    private void send(RowData row) {
+        output.collect(leaving.replace(row));
     }
 
     private KeyState state(RowData input) throws Exception {

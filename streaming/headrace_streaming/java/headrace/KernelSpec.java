@@ -105,7 +105,7 @@ final class KernelSpec {
         return new WindowSpec(node.get("ms").asLong(), node.get("rows").asInt(), parts);
     }
 
-    private static int[] numbers(JsonNode nodes) {
+    static int[] numbers(JsonNode nodes) {
         int[] numbers = new int[nodes.size()];
         for (int i = 0; i < numbers.length; i++) numbers[i] = nodes.get(i).asInt();
         return numbers;

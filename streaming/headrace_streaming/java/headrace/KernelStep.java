@@ -60,20 +60,22 @@ public final class KernelStep {
     }
 
     /**
-     * Makes the view {@code to} of what the kernel gives for the rows of the view {@code from}.
+     * Makes the view {@code to} of the records that the kernel gives for the rows of the view {@code from}.
      *
+     * @param records What leaves, as {@link RecordSpec} reads it.
      * @param seed Folder of the {@link Seed} for a start without state, as a URI; empty: there is none.
      * @param uid Name of the operator's state.
      */
-    public void add(StreamTableEnvironment tables, String from, String to, String specification, String seed, String uid) {
+    public void add(
+            StreamTableEnvironment tables, String from, String to, String specification, String records, String seed, String uid) {
         String keyType = KernelSpec.parse(specification).keyType;
         KeyedStream<RowData, Object> events = ordered.get(from);
         if (events == null) events = keyed(stream(tables, from), keyType);
-        DataType output = KernelTypes.output(keyType, specification);
+        DataType output = KernelTypes.output(records);
         DataStream<RowData> rows = events.transform(
                         "kernel " + to,
                         InternalTypeInfo.of((RowType) output.getLogicalType()),
-                        new KernelOperator(specification, seed))
+                        new KernelOperator(specification, records, seed))
                 .uid(uid);
         tables.createTemporaryView(to, rows);
     }

@@ -1,8 +1,5 @@
 package headrace;
 
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.flink.table.api.DataTypes;
@@ -31,30 +28,15 @@ final class KernelTypes {
         }
     }
 
-    static DataType output(String keyType, String specification) {
+    /** The columns of {@link Records}. */
+    static DataType output(String records) {
+        RecordSpec spec = RecordSpec.parse(records);
         List<DataTypes.Field> fields = new ArrayList<>();
-        fields.add(DataTypes.FIELD("_key", of(keyType)));
-        fields.add(DataTypes.FIELD("_outcome", DataTypes.INT().notNull()));
-        fields.add(DataTypes.FIELD("_record_key", DataTypes.BYTES()));
-        fields.add(DataTypes.FIELD("_letter", DataTypes.BYTES()));
-        fields.add(DataTypes.FIELD("_event_id", DataTypes.STRING()));
-        fields.add(DataTypes.FIELD("_source_partition", DataTypes.INT()));
-        for (String name : new String[] {
-            "source_offset", "event_time_ms", "ingested_at_ms", "clock_ms", "generation", "emitted_at_ms"
-        }) {
-            fields.add(DataTypes.FIELD("_" + name, DataTypes.BIGINT()));
-        }
-        try {
-            JsonNode root = new ObjectMapper().readTree(specification);
-            for (JsonNode input : root.get("inputs")) {
-                fields.add(DataTypes.FIELD("_in_" + input.get("name").asText(), of(input.get("type").asText())));
-            }
-            for (JsonNode feature : root.get("features")) {
-                fields.add(DataTypes.FIELD(feature.get("name").asText(), of(feature.get("result").asText())));
-            }
-        } catch (IOException e) {
-            throw new IllegalArgumentException("the kernel's specification is not JSON: " + specification, e);
-        }
+        fields.add(DataTypes.FIELD("_key", DataTypes.BYTES()));
+        fields.add(DataTypes.FIELD("_value", DataTypes.BYTES()));
+        fields.add(DataTypes.FIELD("_topic", DataTypes.STRING().notNull()));
+        if (spec.isOpen()) fields.add(DataTypes.FIELD("_is_row", DataTypes.BOOLEAN().notNull()));
+        for (RecordSpec.Read one : spec.reads) fields.add(DataTypes.FIELD(one.column, of(one.type)));
         return DataTypeUtils.toInternalDataType(DataTypes.ROW(fields));
     }
 }

@@ -1,5 +1,6 @@
 package headrace;
 
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.binary.BinaryStringData;
@@ -24,6 +25,13 @@ final class KeySelector implements org.apache.flink.api.java.functions.KeySelect
             default:
                 return row.isNullAt(0) ? (Object) 0L : (Object) row.getLong(0);
         }
+    }
+
+    /** A key as the topics of its rows have it. */
+    static byte[] bytes(Object key) {
+        return key instanceof BinaryStringData
+                ? ((BinaryStringData) key).toBytes()
+                : key.toString().getBytes(StandardCharsets.US_ASCII);
     }
 
     /** The key of a row that has one, as a name in a map in memory: a string's own comparison is slow. */

@@ -17,10 +17,12 @@ import org.apache.flink.table.data.binary.BinaryStringData;
  *
  * <p>{@code docs/wire-format.md} describes it; {@code headrace_ingestion.feature_rows} makes the layout and reads the rows.
  */
-final class SlotRow {
+final class SlotRow implements RowForm {
     private static final int MARK = 0xB1;
     private static final int VERSION = 1;
     private static final int LEAD = 6;
+    /** Fields of a {@link Head}. */
+    private static final int HEAD = 9;
     private static final VarHandle LONGS = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
     private static final VarHandle INTS = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
 
@@ -30,12 +32,16 @@ final class SlotRow {
 
     private final int nulls;
     private final int texts;
+    /** The first field that expressions give. */
+    private final int expressions;
     /** The layout at its beginning never changes. */
     private byte[] bytes;
 
     private int size;
 
-    SlotRow(String layout) {
+    /** @param features Features of the kernel that a row shows; those that expressions give stand behind them. */
+    SlotRow(String layout, int features) {
+        expressions = HEAD + features;
         byte[] text = layout.getBytes(StandardCharsets.UTF_8);
         types = types(layout);
         nulls = LEAD + text.length;
@@ -68,12 +74,50 @@ final class SlotRow {
         return type == 'b' ? 1 : type == 'i' || type == 's' ? 4 : 8;
     }
 
-    /** Returns the row of these values, which are those of the layout's fields, in its order. */
-    byte[] of(Object[] head, Object[] features) {
+    @Override
+    public byte[] of(Head head, Cells cells, int[] shown) {
         Arrays.fill(bytes, nulls, texts, (byte) 0);
         size = texts;
-        for (int i = 0; i < head.length; i++) set(i, head[i]);
-        for (int i = 0; i < features.length; i++) set(head.length + i, features[i]);
+        text(0, head.eventId);
+        key(head.key);
+        LONGS.set(bytes, slots[2], head.eventTimeMs);
+        LONGS.set(bytes, slots[3], head.clockMs);
+        LONGS.set(bytes, slots[4], head.generation);
+        INTS.set(bytes, slots[5], head.partition);
+        LONGS.set(bytes, slots[6], head.offset);
+        LONGS.set(bytes, slots[7], head.ingestedAtMs);
+        LONGS.set(bytes, slots[8], head.emittedAtMs);
+        for (int i = 0; i < shown.length; i++) cell(HEAD + i, cells, shown[i]);
+        return Arrays.copyOf(bytes, size);
+    }
+
+    private void key(byte[] key) {
+        if (types[1] == 's') text(1, key);
+        else set(1, Long.parseLong(new String(key, StandardCharsets.US_ASCII)));
+    }
+
+    private void cell(int i, Cells cells, int place) {
+        switch (cells.kind(place)) {
+            case Cells.REAL:
+                real(i, cells.real(place));
+                return;
+            case Cells.WHOLE:
+                LONGS.set(bytes, slots[i], cells.whole(place));
+                return;
+            case Cells.TEXT:
+                set(i, cells.text(place));
+                return;
+            default:
+                setNull(i);
+        }
+    }
+
+    @Override
+    public byte[] completed(byte[] row, Object[] values) {
+        size = row.length;
+        if (size > bytes.length) bytes = new byte[size * 2];
+        System.arraycopy(row, 0, bytes, 0, size);
+        for (int i = 0; i < values.length; i++) set(expressions + i, values[i]);
         return Arrays.copyOf(bytes, size);
     }
 
@@ -84,10 +128,7 @@ final class SlotRow {
         }
         switch (types[i]) {
             case 'd':
-                double real = ((Number) value).doubleValue();
-                // As in JSON: minus zero is zero, and what is no finite number is null.
-                if (Double.isFinite(real)) LONGS.set(bytes, slots[i], Double.doubleToRawLongBits(real + 0.0));
-                else setNull(i);
+                real(i, ((Number) value).doubleValue());
                 return;
             case 'q':
                 LONGS.set(bytes, slots[i], ((Number) value).longValue());
@@ -103,6 +144,12 @@ final class SlotRow {
                         ? ((BinaryStringData) value).toBytes()
                         : value.toString().getBytes(StandardCharsets.UTF_8));
         }
+    }
+
+    private void real(int i, double value) {
+        // As in JSON: minus zero is zero, and what is no finite number is null.
+        if (Double.isFinite(value)) LONGS.set(bytes, slots[i], Double.doubleToRawLongBits(value + 0.0));
+        else setNull(i);
     }
 
     private void setNull(int i) {
