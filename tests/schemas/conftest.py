@@ -38,7 +38,7 @@ def verdict_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Any],
     }
 
     def verdict(kind: str, data: Any) -> str | None:
-        # The fast form of YAML's own sister.
+        # JSON is YAML, too, and is quickly read.
         file.write_text(json.dumps(data))
         try:
             readers[kind]()
