@@ -7,6 +7,9 @@ import jsonschema
 
 from headrace.schemas import project_schema
 
+Steps = tuple[str | int, ...]
+"""Names and places in lists, from the top of a declaration down to a value."""
+
 # What a schema cannot say, as docs/editors.md tells it, and what the reader says then.
 CANNOT_SAY = {
     ("event", "`key` and `time` name fields of the event, of fitting types, that are required"):

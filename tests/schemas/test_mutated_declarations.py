@@ -12,7 +12,7 @@ from headrace_ingestion.contract import Contract
 from headrace_ingestion.derived import load_derived
 from headrace_ingestion.errors import HeadraceError
 from rich_declarations import EVENT, FEATURES, RICH
-from schema_cases import CANNOT_SAY, accepts
+from schema_cases import CANNOT_SAY, Steps, accepts
 
 from headrace.schemas import KINDS
 
@@ -36,8 +36,6 @@ REPLACEMENTS: tuple[Any, ...] = (
     {"x": 1},
 )
 
-Path_ = tuple[str | int, ...]
-
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_mutated_declaration_has_the_same_verdict_from_both(
@@ -57,7 +55,7 @@ def test_a_mutated_declaration_has_the_same_verdict_from_both(
     assert refused > 100
 
 
-def _small(kind: str) -> list[tuple[dict[str, Any], Path_]]:
+def _small(kind: str) -> list[tuple[dict[str, Any], Steps]]:
     """Return declarations that use every field between them and are quickly read, and which part of each to change."""
     if kind == "event":
         return _small_events()
@@ -73,7 +71,7 @@ def _small(kind: str) -> list[tuple[dict[str, Any], Path_]]:
     return [({**FEATURES, "features": FEATURES["features"][:1]}, ()), *((entry, ("features", 0)) for entry in entries)]
 
 
-def _small_events() -> list[tuple[dict[str, Any], Path_]]:
+def _small_events() -> list[tuple[dict[str, Any], Steps]]:
     needed = {name: EVENT["fields"][name] for name in ("rider", "at")}
     least = {"name": "ride", "version": 2, "key": "rider", "time": "at"}
     bare = {"rider": {"type": "string"}, "at": {"type": "timestamp"}}
@@ -85,7 +83,7 @@ def _small_events() -> list[tuple[dict[str, Any], Path_]]:
     return [({**EVENT, "fields": needed}, ()), *each]
 
 
-def _mutations(whole: dict[str, Any], below: Path_) -> Iterator[tuple[str, Any]]:
+def _mutations(whole: dict[str, Any], below: Steps) -> Iterator[tuple[str, Any]]:
     for path in _paths(_at(whole, below), below):
         shown = ".".join(map(str, path))
         *above, last = path
@@ -100,7 +98,7 @@ def _mutations(whole: dict[str, Any], below: Path_) -> Iterator[tuple[str, Any]]
             yield f"{shown} = {value!r}", data
 
 
-def _paths(value: Any, at: Path_) -> Iterator[Path_]:
+def _paths(value: Any, at: Steps) -> Iterator[Steps]:
     steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, inner in steps:
         yield (*at, step)

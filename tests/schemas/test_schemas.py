@@ -11,14 +11,13 @@ import pytest
 from headrace_ingestion.yaml_source import read_document
 from hypothesis import HealthCheck, given, settings
 from rich_declarations import RICH
-from schema_cases import CANNOT_SAY, accepts, validator
+from schema_cases import CANNOT_SAY, Steps, accepts, validator
 from view_cases import declarations
 
 from headrace.schemas import KINDS, project_schema
 from headrace.templates import examples
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "editors.md"
-Path_ = tuple[str | int, ...]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -35,7 +34,7 @@ def test_every_property_says_what_it_means(kind: str) -> None:
     assert silent == []
 
 
-def _described(schema: Any, at: Path_, *, rule: bool = False) -> Iterator[tuple[str, object]]:
+def _described(schema: Any, at: Steps, *, rule: bool = False) -> Iterator[tuple[str, object]]:
     if isinstance(schema, list):
         for index, part in enumerate(schema):
             yield from _described(part, (*at, index), rule=rule)
