@@ -29,16 +29,20 @@ def take(record):
 """
 
 
+def shaping_project(folder: Path, function: str = "shaping_in:take", **flags: str) -> Project:
+    """A project whose readings come in another form."""
+    written_project(folder)
+    (folder / "headrace.yaml").write_text(f"name: trial\nhttp: {{transforms: {{reading: '{function}'}}}}\n")
+    (folder / "shaping_in.py").write_text(FUNCTION)
+    return headrace.open(folder, flags={f"kafka.{name}": text for name, text in flags.items()})
+
+
 @pytest.fixture
 def project(broker: Any, tmp_path: Path) -> Project:
-    """A project whose readings come in another form."""
+    """Such a project, with a broker."""
     prefix = f"t{uuid.uuid4().hex[:10]}."
     broker.create_topic(f"{prefix}events.reading", 1)
-    written_project(tmp_path)
-    (tmp_path / "headrace.yaml").write_text("name: trial\nhttp: {transforms: {reading: 'shaping_in:take'}}\n")
-    (tmp_path / "shaping_in.py").write_text(FUNCTION)
-    flags = {"kafka.bootstrap_servers": broker.bootstrap_servers, "kafka.topic_prefix": prefix}
-    return headrace.open(tmp_path, flags=flags)
+    return shaping_project(tmp_path, bootstrap_servers=broker.bootstrap_servers, topic_prefix=prefix)
 
 
 def test_the_function_shapes_leaves_out_and_fails_for_its_record_alone(project: Project) -> None:
@@ -62,19 +66,15 @@ def test_the_function_shapes_leaves_out_and_fails_for_its_record_alone(project: 
 
 
 def test_a_function_that_exits_ends_no_server(tmp_path: Path) -> None:
-    written_project(tmp_path)
-    (tmp_path / "headrace.yaml").write_text("name: trial\nhttp: {transforms: {reading: 'shaping_in:take'}}\n")
-    (tmp_path / "shaping_in.py").write_text(FUNCTION)
-    transform = transforms_of(headrace.open(tmp_path))["reading"]
+    transform = transforms_of(shaping_project(tmp_path))["reading"]
     assert shaped(transform, {"kind": "end"}) == NotShaped("the transform raised SystemExit: enough")
 
 
 def test_a_module_that_cannot_be_read_says_why(tmp_path: Path) -> None:
-    written_project(tmp_path)
-    (tmp_path / "headrace.yaml").write_text("name: trial\nhttp: {transforms: {reading: 'broken_in:take'}}\n")
+    project = shaping_project(tmp_path, "broken_in:take")
     (tmp_path / "broken_in.py").write_text("limit = of\n")
     with pytest.raises(FixError) as caught:
-        transforms_of(headrace.open(tmp_path))
+        transforms_of(project)
     assert str(caught.value) == (
         "the module 'broken_in' cannot be imported: NameError: name 'of' is not defined\n"
         f"  where:  {tmp_path}\n  try:    {tmp_path}/broken_in.py"
@@ -82,13 +82,9 @@ def test_a_module_that_cannot_be_read_says_why(tmp_path: Path) -> None:
 
 
 def test_a_function_that_is_not_there_is_said_before_anything_listens(tmp_path: Path) -> None:
-    written_project(tmp_path)
-    (tmp_path / "headrace.yaml").write_text(
-        "name: trial\nkafka: {bootstrap_servers: '127.0.0.1:9'}\nhttp: {transforms: {reading: 'shaping_in:gives'}}\n"
-    )
-    (tmp_path / "shaping_in.py").write_text(FUNCTION)
+    project = shaping_project(tmp_path, "shaping_in:gives", bootstrap_servers="127.0.0.1:9")
     with pytest.raises(FixError, match="the module 'shaping_in' has no function 'gives'"):
-        Listener(headrace.open(tmp_path), port=0)
+        Listener(project, port=0)
 
 
 def test_a_function_of_an_event_that_nobody_sends_is_refused(tmp_path: Path) -> None:
