@@ -13,6 +13,7 @@ from headrace_ingestion import BrokerUnavailableError, Contract, Counters, Kafka
 from headrace_ingestion.settings import TransportName
 
 from headrace.stack.broker import local_broker
+from headrace.stack.ports import free_ports
 from headrace.stack.topics import TopicSpec, ensure_topics
 
 CALL = {"subscriber_id": "s1", "duration_s": 1.0, "country": "NO"}
@@ -20,17 +21,12 @@ CALL = {"subscriber_id": "s1", "duration_s": 1.0, "country": "NO"}
 both_clients = pytest.mark.parametrize("transport", ["kafka-python", "confluent"])
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @both_clients
 def test_a_port_that_nobody_listens_on_fails_the_event_after_the_timeout(
     call_contract: Contract, transport: TransportName, caplog: pytest.LogCaptureFixture
 ) -> None:
-    connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{free_port()}", transport=transport)
+    (port,) = free_ports(1)
+    connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{port}", transport=transport)
     with Producer(call_contract, connection, delivery_timeout_seconds=0.5) as producer:
         delivery = producer.send("call", {**CALL, "started_at": datetime.now(timezone.utc)})
         with pytest.raises(BrokerUnavailableError) as caught:
@@ -61,7 +57,7 @@ def test_a_port_that_does_not_speak_kafka_fails_the_event_after_the_timeout(
 def test_events_sent_before_the_broker_is_up_are_delivered_when_it_is(
     tmp_path: Path, call_contract: Contract, read_all: Callable[[KafkaConnection, str], list[StoredRecord]]
 ) -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     connection = KafkaConnection(bootstrap_servers=f"127.0.0.1:{port}")
     # One keeps them in memory; the other two, one a client library, have space for ten and a folder.
     connections = {
@@ -95,7 +91,7 @@ def test_events_sent_before_the_broker_is_up_are_delivered_when_it_is(
 def test_a_broker_that_is_killed_under_load_loses_and_doubles_nothing(
     tmp_path: Path, call_contract: Contract, read_all: Callable[[KafkaConnection, str], list[StoredRecord]]
 ) -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     # Both clients at once, each with topics of its own.
     connections = [
         KafkaConnection(bootstrap_servers=f"127.0.0.1:{port}", topic_prefix=f"{name}.", transport=name)

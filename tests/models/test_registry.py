@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,8 @@ from headrace_models.run_log import SERVING_PACKAGES
 from headrace_models.scoring.loading import load_version
 from headrace_models.training_set import TrainingSet
 from small_lake import VIEW
+
+from headrace.stack.ports import free_ports
 
 
 @pytest.fixture(scope="module")
@@ -191,9 +192,7 @@ def test_a_training_leaves_mlflow_pointed_where_it_was(registered: ModelVersion)
 def test_mlflow_models_serve_runs_a_registered_model_unchanged(
     registered: ModelVersion, store: MlflowStore, data: TrainingSet, tmp_path: Path
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{registered.name}/1"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     environment = {**os.environ, "MLFLOW_TRACKING_URI": store.tracking_uri, "MLFLOW_DISABLE_TELEMETRY": "true"}

@@ -1,6 +1,5 @@
 """Two backfills of one job keep out of each other's way; one without a broker says so."""
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from headrace_streaming.plan import JobPlan, plan_groups
 
 import headrace
 from headrace.backfill import BackfillError, alone, backfill
+from headrace.stack.ports import free_ports
 
 EVENT = """
 name: call
@@ -67,9 +67,8 @@ def test_a_second_backfill_of_a_job_is_refused_until_the_first_has_ended(tmp_pat
 
 
 def test_a_backfill_without_a_broker_says_so(tmp_path: Path) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        servers = f"127.0.0.1:{nobody.getsockname()[1]}"
+    (port,) = free_ports(1)
+    servers = f"127.0.0.1:{port}"
     for name, text in {
         "headrace.yaml": f"name: trial\nkafka: {{bootstrap_servers: '{servers}'}}\n",
         "events/call.yaml": EVENT,
