@@ -6,11 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import eventually
 
 from headrace.stack.folders import StackFolders
 from headrace.stack.ports import LOOPBACK, is_open
@@ -94,8 +94,8 @@ def test_a_broker_that_was_killed_is_back_on_its_port_and_nothing_is_left_after_
     assert pid is not None
     assert port is not None
     os.kill(pid, signal.SIGKILL)
-    _eventually(lambda: (now := running_state(folders)) is not None and now.processes[0].restarts == 1)
-    _eventually(lambda: (now := running_state(folders)) is not None and now.phase == "healthy")
+    eventually(lambda: (now := running_state(folders)) is not None and now.processes[0].restarts == 1)
+    eventually(lambda: (now := running_state(folders)) is not None and now.phase == "healthy")
     assert is_open(port)
     down = headrace(up, "down")
     assert (down.returncode, down.stdout) == (0, "trial is down\n")
@@ -115,7 +115,7 @@ def test_ctrl_c_ends_a_stack_in_the_foreground(tmp_path: Path) -> None:
     folder = project(tmp_path)
     command = [sys.executable, "-m", "headrace", "up", "--project", str(folder)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    _eventually(lambda: (now := running_state(StackFolders(folder))) is not None and now.phase == "healthy")
+    eventually(lambda: (now := running_state(StackFolders(folder))) is not None and now.phase == "healthy")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 0
@@ -147,11 +147,3 @@ def test_a_process_that_fails_is_named_with_its_log(tmp_path: Path) -> None:
     assert f"  log:  {folder}/.headrace/logs/kafka.log\n" in last
     assert last.endswith(f"  try:  headrace logs kafka --project {folder}\n")
     assert headrace(folder, "status").stdout == "trial: failed\n"
-
-
-def _eventually(holds: object, seconds: float = 60) -> None:
-    assert callable(holds)
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)

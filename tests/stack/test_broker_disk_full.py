@@ -3,7 +3,6 @@
 import gc
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
@@ -12,6 +11,7 @@ from headrace_ingestion import KafkaConnection, Producer, QueueFullError
 from kafka import KafkaConsumer, TopicPartition
 from lake_records import CALL
 from small_disk import SmallDisk, small_disk
+from waiting import eventually
 
 from headrace.stack.broker import broker_command
 from headrace.stack.folders import StackFolders
@@ -25,14 +25,6 @@ TOPIC = TopicPartition("events.call", 0)
 QUEUED = 500
 # The first death would be the last one, were it not for the disk.
 ONCE = RestartPolicy(longest_pause_seconds=0.5, deaths=1)
-
-
-def eventually(holds: Callable[[], object], seconds: float = 60) -> None:
-    """Return when the condition holds: what is waited for is another process."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def stored_ids(connection: KafkaConnection) -> list[str]:

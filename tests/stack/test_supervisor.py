@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +13,7 @@ from threading import Event, Thread
 import psutil
 import pytest
 from small_disk import small_disk
+from waiting import eventually
 
 from headrace.stack.errors import AlreadyRunningError
 from headrace.stack.folders import StackFolders
@@ -84,14 +84,6 @@ def running(folders: StackFolders, *specs: ProcessSpec) -> Iterator[Running]:
     finally:
         run.stop.set()
         run.thread.join()
-
-
-def eventually(holds: Callable[[], object], seconds: float = 20) -> None:
-    """Return when the condition holds: what is waited for is another process."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def healthy(run: Running) -> Callable[[], bool]:
