@@ -115,9 +115,12 @@ def test_ctrl_c_ends_a_stack_in_the_foreground(tmp_path: Path) -> None:
     folder = project(tmp_path)
     command = [sys.executable, "-m", "headrace", "up", "--project", str(folder)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    eventually(lambda: (now := running_state(StackFolders(folder))) is not None and now.phase == "healthy")
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    try:
+        eventually(lambda: (now := running_state(StackFolders(folder))) is not None and now.phase == "healthy")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 0
     assert "kafka ready on port" in said
     assert "kafka stopped" in said
