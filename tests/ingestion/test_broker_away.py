@@ -1,6 +1,5 @@
 """The producer and a real broker that is not there, or not yet."""
 
-import gc
 import os
 import signal
 import socket
@@ -85,8 +84,6 @@ def test_events_sent_before_the_broker_is_up_are_delivered_when_it_is(
             assert ids == [str(number).encode() for number in range(100)]
 
 
-# kafka-python drops the socket of each refused connection without closing it.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 @pytest.mark.slow
 def test_a_broker_that_is_killed_under_load_loses_and_doubles_nothing(
     tmp_path: Path, call_contract: Contract, read_all: Callable[[KafkaConnection, str], list[StoredRecord]]
@@ -120,7 +117,6 @@ def test_a_broker_that_is_killed_under_load_loses_and_doubles_nothing(
         for producer in producers:
             producer.close(timeout_seconds=60)
         stored = [read_all(connections[0], topic) for topic in topics]
-    gc.collect()  # those sockets, here and not in another test
     for producer, records in zip(producers, stored, strict=False):
         assert producer.counters == Counters(sent=5_000, delivered=5_000, failed=0, queued=0, refused=0)
         ids: dict[bytes | None, list[bytes]] = {}

@@ -1,6 +1,5 @@
 """The disk under the broker is full: events wait in the SDK, and all are there, once, when there is room again."""
 
-import gc
 import random
 import time
 from pathlib import Path
@@ -42,8 +41,6 @@ def stored_ids(connection: KafkaConnection) -> list[str]:
     return ids
 
 
-# kafka-python drops the socket of each refused connection without closing it.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 @pytest.mark.slow
 @pytest.mark.full
 def test_what_was_sent_while_the_disk_was_full_is_there_once_when_there_is_room(tmp_path: Path) -> None:
@@ -66,7 +63,6 @@ def test_what_was_sent_while_the_disk_was_full_is_there_once_when_there_is_room(
         finally:
             stop.set()
             thread.join(60)
-    gc.collect()  # those sockets, here and not in another test
 
 
 def _fill_and_make_room(disk: SmallDisk, connection: KafkaConnection, states: list[StackState]) -> None:
