@@ -117,7 +117,7 @@ def test_a_broker_that_is_killed_under_load_loses_and_doubles_nothing(
         for producer in producers:
             producer.close(timeout_seconds=60)
         stored = [read_all(connections[0], topic) for topic in topics]
-    for producer, records in zip(producers, stored, strict=False):
+    for producer, records in zip(producers, stored, strict=True):
         assert producer.counters == Counters(sent=5_000, delivered=5_000, failed=0, queued=0, refused=0)
         ids: dict[bytes | None, list[bytes]] = {}
         for record in records:

@@ -32,7 +32,8 @@ def test_java_and_python_refuse_the_same_broken_records_for_the_same_reason(tmp_
     records = list(islice(malformed(seed=7), BROKEN))
     of_python = answers_of_python(records)
     of_java, _ = read_in_java(((CONTRACT, one) for one in records), tmp_path)
-    differ = [(record.value, one, other) for record, one, other in zip(records, of_python, of_java) if one != other]
+    answers = zip(records, of_python, of_java, strict=True)
+    differ = [(record.value, one, other) for record, one, other in answers if one != other]
     assert differ == []
     reasons = Counter(answer.reason for answer in of_python)
     # The contract has no pattern, and no reader says the two left out; whole records are among the broken ones.
