@@ -1,8 +1,6 @@
 """Several events in one topic, in one order: each once, whole, and known by what it was."""
 
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,8 @@ from headrace_ingestion.records import Parsed, StoredRecord
 from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.settings import KafkaConnection
 from headrace_streaming.outgoing import copies
-from headrace_streaming.rekey import Rekeyer
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
+from rekeying import committed, rekeying
 
 EVENTS = {
     "payment": """\
@@ -125,30 +123,22 @@ def test_events_come_together_each_once_and_go_on_by_another_key(broker: Any, tm
     for contract in (*events.values(), by_shop):
         broker.create_topic(contract.topic(prefix), 1)
     turns = copies(events, [by_shop], [merge], prefix)
-    stops = [threading.Event() for _ in range(2)]
     # The first is ended while it writes; the second goes on where that one has committed.
-    rekeyers = [Rekeyer(connection, turns, "merge-of-the-test", f"{prefix}dead_letters") for _ in stops]
-    threads = [threading.Thread(target=rekeyer.run, args=[stop]) for rekeyer, stop in zip(rekeyers, stops, strict=True)]
-    threads[0].start()
-    with Producer([events["payment"], events["login"]], connection) as producer:
-        for number in range(300):
-            # Both have the same ids.
-            # One is as large as a producer may send, and larger yet in the merge.
-            wide = {"currency": "x" * 1_048_220} if number == 7 else {}
-            producer.send("payment", {**PAID, "shop": number, **wide}, event_id=f"e{number}")
-            producer.send("login", {"card": "c1", "shop": number, "at": PAID["paid_at"]}, event_id=f"e{number}")
-    records(connection, merge, lambda found: len(found) > 0)
-    stops[0].set()
-    threads[0].join(60)
-    threads[1].start()
-    with KafkaProducer(**connection.client_options()) as raw:
-        raw.send(events["login"].topic(prefix), key=b"c1", value=b"no JSON")
-    try:
-        merged = records(connection, merge, lambda found: len(found) >= 600)
-        again = records(connection, by_shop, lambda found: len(found) >= 600)
-    finally:
-        stops[1].set()
-        threads[1].join(60)
+    with rekeying(connection, turns, "merge-of-the-test") as failures:
+        with Producer([events["payment"], events["login"]], connection) as producer:
+            for number in range(300):
+                # Both have the same ids.
+                # One is as large as a producer may send, and larger yet in the merge.
+                wide = {"currency": "x" * 1_048_220} if number == 7 else {}
+                producer.send("payment", {**PAID, "shop": number, **wide}, event_id=f"e{number}")
+                producer.send("login", {"card": "c1", "shop": number, "at": PAID["paid_at"]}, event_id=f"e{number}")
+        committed(connection, merge.topic(prefix), 1, lambda found: len(found) > 0)
+    with rekeying(connection, turns, "merge-of-the-test") as second_failures:
+        with KafkaProducer(**connection.client_options()) as raw:
+            raw.send(events["login"].topic(prefix), key=b"c1", value=b"no JSON")
+        merged = committed(connection, merge.topic(prefix), 1, lambda found: len(found) >= 600)
+        again = committed(connection, by_shop.topic(prefix), 1, lambda found: len(found) >= 600)
+    assert failures == second_failures == []
     ids = [dict(record.headers)["event_id"].decode() for record in merged]
     assert len(ids) == 600
     for name in ("payment", "login"):
@@ -156,22 +146,3 @@ def test_events_come_together_each_once_and_go_on_by_another_key(broker: Any, tm
         assert [one for one in ids if one.startswith(name)] == [f"{name}:e{number}" for number in range(300)]
     assert [dict(record.headers)["event_id"].decode() for record in again] == ids
     assert {record.key for record in again} == {str(number).encode() for number in range(300)}
-
-
-def records(connection: KafkaConnection, contract: Contract, enough: Callable[[list[Any]], bool]) -> list[Any]:
-    """The records of the event's topic that a reader of whole transactions sees, once there are enough of them."""
-    options = {"auto_offset_reset": "earliest", "isolation_level": "read_committed", "enable_auto_commit": False}
-    consumer = KafkaConsumer(**connection.client_options(), **options)
-    found: list[Any] = []
-    try:
-        consumer.assign([TopicPartition(contract.topic(connection.topic_prefix), 0)])
-        deadline = time.monotonic() + 60
-        while not enough(found):
-            assert time.monotonic() < deadline, len(found)
-            for polled in consumer.poll(100).values():
-                found += polled
-        for polled in consumer.poll(300).values():
-            found += polled
-    finally:
-        consumer.close()
-    return found

@@ -3,10 +3,9 @@
 import base64
 import json
 import random
-import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from typing import Any
 
 import pytest
@@ -17,10 +16,11 @@ from headrace_ingestion.partitioning import partition_of
 from headrace_ingestion.rekeyed import RekeyedContract
 from headrace_ingestion.settings import KafkaConnection
 from headrace_streaming.outgoing import copies
-from headrace_streaming.rekey import Rekeyer, RekeyError
+from headrace_streaming.rekey import RekeyError
 from headrace_streaming.topics import LARGEST_RECORD_BYTES
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource
+from rekeying import committed, rekeying
 
 PARTITIONS = 3
 
@@ -51,46 +51,17 @@ def pay(broker: Any) -> tuple[Contract, KafkaConnection]:
     return contract, connection
 
 
-def start(
-    contract: Contract, connection: KafkaConnection
-) -> tuple[threading.Event, threading.Thread, list[HeadraceError]]:
-    """Run a rekeyer in a thread: what stops it, the thread, and what it ended with."""
-    stop, failures = threading.Event(), list[HeadraceError]()
+def by_terminal(contract: Contract, connection: KafkaConnection) -> AbstractContextManager[list[HeadraceError]]:
+    """Write the events by terminal until the block ends."""
     turns = copies({"pay": contract}, [RekeyedContract(contract, "terminal")], prefix=connection.topic_prefix)
-    rekeyer = Rekeyer(connection, turns, "rekey-of-the-test", f"{connection.topic_prefix}dead_letters")
-
-    def body() -> None:
-        try:
-            rekeyer.run(stop)
-        except HeadraceError as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    return stop, thread, failures
+    return rekeying(connection, turns, "rekey-of-the-test")
 
 
-def committed(
+def copied(
     connection: KafkaConnection, enough: Callable[[list[Any]], bool], name: str = "events.pay.by.terminal"
 ) -> list[Any]:
-    """The records of a topic that a reader of whole transactions sees, once there are enough of them."""
-    topic = f"{connection.topic_prefix}{name}"
-    options = {"auto_offset_reset": "earliest", "isolation_level": "read_committed", "enable_auto_commit": False}
-    consumer = KafkaConsumer(**connection.client_options(), **options)
-    found: list[Any] = []
-    try:
-        consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
-        deadline = time.monotonic() + 150
-        while not enough(found):
-            assert time.monotonic() < deadline, len(found)
-            for records in consumer.poll(100).values():
-                found += records
-        # What comes twice comes now.
-        for records in consumer.poll(300).values():
-            found += records
-    finally:
-        consumer.close()
-    return found
+    """Return the records of a topic, once there are enough of them."""
+    return committed(connection, f"{connection.topic_prefix}{name}", PARTITIONS, enough)
 
 
 def send(contract: Contract, connection: KafkaConnection, first: int, count: int) -> None:
@@ -109,17 +80,13 @@ def test_each_event_is_there_once_by_its_other_key_when_the_writer_is_replaced(
     pay: tuple[Contract, KafkaConnection],
 ) -> None:
     contract, connection = pay
-    stop, thread, failures = start(contract, connection)
-    send(contract, connection, 0, 3_000)
-    committed(connection, lambda found: len(found) > 0)
-    # A second one at any moment: it ends what the first has open. The first ends, or shuts the second out in its turn.
-    second_stop, second, second_failures = start(contract, connection)
-    send(contract, connection, 3_000, 3_000)
-    records = committed(connection, lambda found: len({record.headers[-1][1] for record in found}) == 6_000)
-    stop.set()
-    second_stop.set()
-    thread.join(120)
-    second.join(120)
+    with by_terminal(contract, connection) as failures:
+        send(contract, connection, 0, 3_000)
+        copied(connection, lambda found: len(found) > 0)
+        # A second one at any moment: it ends what the first has open. That ends, or shuts the second out in its turn.
+        with by_terminal(contract, connection) as second_failures:
+            send(contract, connection, 3_000, 3_000)
+            records = copied(connection, lambda found: len({record.headers[-1][1] for record in found}) == 6_000)
 
     assert len(records) == 6_000
     for record in records:
@@ -152,10 +119,8 @@ def test_what_the_contract_refuses_is_left_out_and_a_missing_id_is_the_place(
     for value in values:
         producer.send(contract.topic(connection.topic_prefix), key=b"c", value=value, partition=1)
     producer.close()
-    stop, thread, failures = start(contract, connection)
-    records = committed(connection, lambda found: len(found) == 2)
-    stop.set()
-    thread.join(120)
+    with by_terminal(contract, connection) as failures:
+        records = copied(connection, lambda found: len(found) == 2)
     assert failures == []
     assert sorted((record.key, dict(record.headers)["event_id"]) for record in records) == [
         (b"7", b"pay-1-0"),
@@ -177,15 +142,11 @@ def test_an_event_whose_copy_its_topic_does_not_take_is_a_dead_letter_and_the_ot
             fields = {"card": "c", "terminal": number, "at": "2026-01-31T12:00:00Z", "amount": 1}
             note = {"note": large[:size]}
             producer.send("pay", fields | note, event_id=f"e{number}", timestamp_ms=1_769_860_800_000)
-    stop, thread, failures = start(contract, connection)
-    try:
-        copies_ = committed(connection, lambda found: len(found) == 4)
-        written = committed(connection, lambda found: len(found) == 4, "dead_letters")
-    finally:
-        stop.set()
-        thread.join(120)
+    with by_terminal(contract, connection) as failures:
+        records = copied(connection, lambda found: len(found) == 4)
+        written = copied(connection, lambda found: len(found) == 4, "dead_letters")
     assert failures == []
-    assert sorted(dict(record.headers)["event_id"] for record in copies_) == [b"e0", b"e3", b"e5", b"e7"]
+    assert sorted(dict(record.headers)["event_id"] for record in records) == [b"e0", b"e3", b"e5", b"e7"]
     kept, cut, *others = sorted((json.loads(one.value) for one in written), key=lambda one: str(one["event_id"]))
     assert json.loads(base64.b64decode(kept.pop("value")))["note"] == large[:200_000]
     assert [
@@ -208,12 +169,8 @@ def test_the_largest_event_that_a_topic_takes_is_copied_where_copies_have_the_ro
     value = frame % noise()[: 1_048_588 - 88 - len(frame)].encode()
     with closing(KafkaProducer(**connection.client_options(), max_request_size=2_000_000)) as producer:
         producer.send(contract.topic(connection.topic_prefix), key=b"c", value=value).get(30)
-    stop, thread, failures = start(contract, connection)
-    try:
-        (record,) = committed(connection, lambda found: len(found) == 1)
-    finally:
-        stop.set()
-        thread.join(120)
+    with by_terminal(contract, connection) as failures:
+        (record,) = copied(connection, lambda found: len(found) == 1)
     assert (failures, record.key, record.value == value) == ([], b"7", True)
 
 
