@@ -123,16 +123,21 @@ def test_events_come_together_each_once_and_go_on_by_another_key(broker: Any, tm
     for contract in (*events.values(), by_shop):
         broker.create_topic(contract.topic(prefix), 1)
     turns = copies(events, [by_shop], [merge], prefix)
-    # The first is ended while it writes; the second goes on where that one has committed.
-    with rekeying(connection, turns, "merge-of-the-test") as failures:
+
+    def send(numbers: range) -> None:
         with Producer([events["payment"], events["login"]], connection) as producer:
-            for number in range(300):
+            for number in numbers:
                 # Both have the same ids.
                 # One is as large as a producer may send, and larger yet in the merge.
                 wide = {"currency": "x" * 1_048_220} if number == 7 else {}
                 producer.send("payment", {**PAID, "shop": number, **wide}, event_id=f"e{number}")
                 producer.send("login", {"card": "c1", "shop": number, "at": PAID["paid_at"]}, event_id=f"e{number}")
+
+    # The first may be ended while it writes; the second goes on where that one has committed.
+    with rekeying(connection, turns, "merge-of-the-test") as failures:
+        send(range(200))
         committed(connection, merge.topic(prefix), 1, lambda found: len(found) > 0)
+    send(range(200, 300))
     with rekeying(connection, turns, "merge-of-the-test") as second_failures:
         with KafkaProducer(**connection.client_options()) as raw:
             raw.send(events["login"].topic(prefix), key=b"c1", value=b"no JSON")
