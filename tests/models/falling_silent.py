@@ -105,3 +105,4 @@ def silent_way(kind: int, nth: int) -> Iterator[SilentWay]:
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
+    assert not thread.is_alive()

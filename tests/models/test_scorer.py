@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -127,6 +127,7 @@ def running(scorer: Scorer) -> Iterator[Scorer]:
     finally:
         stop.set()
         thread.join(60)
+    assert not thread.is_alive()
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
@@ -304,8 +305,10 @@ def test_a_scorer_whose_request_to_join_is_lost_joins_anew_within_seconds(
 ) -> None:
     aliases = Aliases({})
     topics.send_rows(0, 10)
-    admin = KafkaAdminClient(**topics.connection.client_options())
-    with silent_way(JOIN_GROUP, nth=2) as way:
+    with (
+        closing(KafkaAdminClient(**topics.connection.client_options())) as admin,
+        silent_way(JOIN_GROUP, nth=2) as way,
+    ):
         silent = SilentConnection(**topics.connection.model_dump(), proxy_port=way.port)
         with running(scorer_of(Topics(silent), aliases)) as scorer:
             until(lambda: way.seen == 1, "the first request to join")
@@ -314,7 +317,6 @@ def test_a_scorer_whose_request_to_join_is_lost_joins_anew_within_seconds(
             until(lambda: way.seen >= 2, "the second request to join")
             aliases.versions["champion"] = "1"
             until(lambda: scorer.counters.scores == 10, "10 scores")
-    admin.close()
     assert "model m: not let into its group for 15 s, joining anew over new connections" in caplog.text
     assert Counter(score["event_id"] for score in topics.read("scores.m")) == Counter(f"e-{n}" for n in range(10))
 
