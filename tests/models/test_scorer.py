@@ -227,7 +227,12 @@ def test_unreadable_rows_and_rows_the_model_fails_on_become_dead_letters(topics:
         "model_failed": "e-bad",
     }
     unreadable = letters["not_json"]
-    assert (unreadable["event"], unreadable["value"]) == ("subscriber", "ew==")
+    assert {name: unreadable[name] for name in ("event", "topic", "key", "value")} == {
+        "event": "subscriber",
+        "topic": f"{topics.connection.topic_prefix}features.subscriber",
+        "key": "s-0",
+        "value": "ew==",
+    }
 
 
 def test_a_letter_leaves_out_a_key_that_is_too_large_to_stand_in_it_and_beside_it(topics: Topics) -> None:
