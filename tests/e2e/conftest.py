@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from e2e_types import Demo
 
@@ -54,7 +55,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=800)
     assert done.returncode == 0, done.stderr[-4000:]
-    return Demo(folder, json.loads(done.stdout), done.stderr)
+    commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    left = [command for command in commands if str(folder) in command]
+    return Demo(folder, json.loads(done.stdout), done.stderr, left)
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,12 @@ from headrace.stack.state import ProcessState, running_state
 
 @dataclass(frozen=True)
 class Demo:
-    """A finished demonstration: its project folder, and what it printed."""
+    """A finished demonstration: its project folder, what it printed, and the commands of processes that outlived it."""
 
     folder: Path
     report: dict[str, Any]
     progress: str
+    left: list[str]
 
 
 def kill(project: Project, name: str) -> None:
