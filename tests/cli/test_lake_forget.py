@@ -22,7 +22,7 @@ from headrace_lake.decode import RefusedRecord, compile_decoder
 from headrace_lake.offsets import OffsetRange
 from headrace_lake.upkeep.compact import compact
 from headrace_lake.upkeep.files import kept_tables
-from lake_project import EVENT, Run, add_calls, answer, failure
+from lake_project import EVENT, Run, add_calls, answer, failure, run_on
 from lake_records import START_MS, call_record, feature_fields, json_record
 
 from headrace.cli.root import root
@@ -102,8 +102,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(project: Project) -> Run:
-    """Run `headrace lake forget` on the project."""
-    return lambda *arguments: CliRunner().invoke(root, ["lake", *arguments, "--project", str(project.folder)])
+    """Run `headrace lake` on the project."""
+    return run_on(project.folder)
 
 
 def counted(project: Project, table: str, where: str = "true") -> int:

@@ -15,7 +15,7 @@ from headrace_ingestion.partitioning import partition_of
 from headrace_lake.commit import append_rows, commit
 from headrace_lake.schemas import arrow_schema
 from headrace_streaming.checkpoints import StateFolder
-from lake_project import EVENT, Run, add_calls, answer, failure
+from lake_project import EVENT, add_calls, answer, failure, run_on
 
 from headrace.backfill import alone, has_past
 from headrace.cli.root import root
@@ -54,11 +54,6 @@ def call(number: int) -> str:
         "duration_s": number, "event_id": f"past-{number}",
     }  # fmt: skip
     return json.dumps(fields) + "\n"
-
-
-def run_on(folder: Path) -> Run:
-    """Runs `headrace lake` on the project."""
-    return lambda *arguments: CliRunner().invoke(root, ["lake", *arguments, "--project", str(folder)])
 
 
 def added(folder: Path, *arguments: str) -> dict[str, Any]:

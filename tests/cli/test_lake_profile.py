@@ -11,11 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from click.testing import CliRunner
 from headrace_lake.profile.series import autocorrelation
-from lake_project import Run, answer, failure, make_project
-
-from headrace.cli.root import root
+from lake_project import answer, failure, make_project, run_on
 
 HOURS = 24 * 28
 ROWS = HOURS * 2
@@ -41,11 +38,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pa.parquet.write_table(pa.table(rows), made / "waves.parquet")
     assert run_on(made)("register", "waves.parquet", "--name", "waves").exit_code == 0
     return made
-
-
-def run_on(folder: Path) -> Run:
-    """Runs `headrace lake` on the project."""
-    return lambda *arguments: CliRunner().invoke(root, ["lake", *arguments, "--project", str(folder)])
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from headrace_lake import Lake
 from headrace_lake.quality.check import check
 from headrace_lake.quality.rules import Finding, Rule
 from headrace_lake.upkeep.schedule import Upkeep
-from lake_project import Run, add_calls, answer, failure, make_project
+from lake_project import add_calls, answer, failure, make_project, run_on
 
-from headrace.cli.root import root
 from headrace.project import open_project
 from headrace.quality import quality_rules
 from headrace.tables import open_lake, project_tables
@@ -45,11 +43,6 @@ def folder(tmp_path: Path) -> Path:
     make_project(tmp_path)
     (tmp_path / "quality").mkdir()
     return tmp_path
-
-
-def run_on(folder: Path) -> Run:
-    """Runs `headrace lake` on the project."""
-    return lambda *arguments: CliRunner().invoke(root, ["lake", *arguments, "--project", str(folder)])
 
 
 def expect(folder: Path, rules: str, table: str = "events.call") -> None:

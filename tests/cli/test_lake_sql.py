@@ -9,9 +9,8 @@ from pathlib import Path
 import duckdb
 import headrace_lake
 import pytest
-from click.testing import CliRunner
 from headrace_lake.query import Limits
-from lake_project import Run, answer, failure, make_project
+from lake_project import Run, answer, failure, make_project, run_on
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
@@ -22,7 +21,6 @@ from headrace.cli.common import Invocation
 from headrace.cli.lake_shell import SqlCompleter, converse
 from headrace.cli.lake_sql import Asking
 from headrace.cli.output import Output
-from headrace.cli.root import root
 from headrace.project import open_project
 
 LONG = """\
@@ -46,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(folder: Path) -> Run:
     """Runs `headrace lake` on it."""
-    return lambda *arguments: CliRunner().invoke(root, ["lake", *arguments, "--project", str(folder)])
+    return run_on(folder)
 
 
 def test_a_named_query_takes_parameters_of_the_types_it_compares_them_with(run: Run) -> None:

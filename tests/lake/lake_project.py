@@ -35,11 +35,12 @@ def make_project(folder: Path, settings: str = "", calls: int = 50) -> Run:
     (folder / "events" / "call.yaml").write_text(EVENT)
     (folder / "headrace.yaml").write_text(f"name: trial\n{settings}")
     add_calls(folder, 0, calls)
+    return run_on(folder)
 
-    def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(root, ["lake", *arguments, "--project", str(folder)])
 
-    return invoke
+def run_on(folder: Path) -> Run:
+    """Return what runs `headrace lake` on a project."""
+    return lambda *arguments: CliRunner().invoke(root, ["lake", *arguments, "--project", str(folder)])
 
 
 def add_calls(folder: Path, first: int, last: int, **changes: Any) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from deltalake import DeltaTable, write_deltalake
 from headrace_lake.commit import append_rows
 from headrace_lake.decode import compile_decoder
@@ -16,10 +15,9 @@ from headrace_lake.rollups.refresh import Refreshed
 from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import duplicates_table, events_table
 from headrace_lake.upkeep.schedule import Upkeep, UpkeepPolicy
-from lake_project import EVENT, answer, failure
+from lake_project import EVENT, answer, failure, run_on
 from lake_records import CALL, call_record
 
-from headrace.cli.root import root
 from headrace.project import Project, open_project
 from headrace.rollups import project_rollups, refresh_rollups
 from headrace.tables import project_tables
@@ -132,8 +130,8 @@ def test_compaction_of_events_and_of_the_roll_up_changes_no_row(calls: Calls) ->
     calls.add((141, "b", 1))
     calls.refresh()
     before = calls.rows()
-    run = CliRunner().invoke(root, ["lake", "compact", "--project", str(calls.folder)])
-    assert run.exit_code == 0, run.output
+    done = run_on(calls.folder)("compact")
+    assert done.exit_code == 0, done.output
     calls.refresh()
     assert calls.rows() == before
     calls.add((200, "b", 1))
@@ -214,9 +212,7 @@ def test_the_schedule_does_it_by_itself_and_says_so(calls: Calls) -> None:
 
 
 def test_the_command_says_what_was_written(calls: Calls) -> None:
-    def run(*arguments: str) -> Any:
-        return CliRunner().invoke(root, ["lake", *arguments, "--project", str(calls.folder)])
-
+    run = run_on(calls.folder)
     (done,) = answer(run("rollup", "--output", "json"))
     assert (done["table"], done["rows written"]) == ("rollups.calls_per_hour", 3)
     assert answer(run("describe", "rollups.calls_per_hour", "--output", "json"))["rows"] == 3
@@ -246,14 +242,14 @@ def test_the_command_says_what_was_written(calls: Calls) -> None:
 )
 def test_a_wrong_declaration_says_what_is_wrong_and_where(calls: Calls, change: tuple[str, str], said: str) -> None:
     (calls.folder / "rollups" / "a.yaml").write_text(ROLLUP.replace(*change))
-    run = CliRunner().invoke(root, ["lake", "rollup", "--project", str(calls.folder)])
-    assert failure(run).startswith(f"DeclarationError: rollups/a.yaml {said}")
+    refused = run_on(calls.folder)("rollup")
+    assert failure(refused).startswith(f"DeclarationError: rollups/a.yaml {said}")
 
 
 def test_a_roll_up_declared_twice_names_both_files(calls: Calls) -> None:
     for name in ("a.yaml", "b.yaml"):
         (calls.folder / "rollups" / name).write_text(ROLLUP.replace("calls_per_hour", "by_hour"))
-    assert failure(CliRunner().invoke(root, ["lake", "rollup", "--project", str(calls.folder)])) == (
+    assert failure(run_on(calls.folder)("rollup")) == (
         "DeclarationError: rollups/b.yaml: the roll-up 'by_hour' is declared twice\n"
         "  first:     rollups/a.yaml\n"
         "  expected:  one declaration a roll-up\n"
