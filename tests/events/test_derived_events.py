@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from as_typed import run
 
 import headrace
-from headrace.cli.root import root
 from headrace.events.errors import DerivedEventError
 from headrace.project import Project
 from headrace.tables import project_tables
@@ -31,10 +30,6 @@ def merged(project: Project) -> Project:
     (project.folder / "events" / "login.yaml").write_text(LOGIN)
     (project.folder / "events" / "activity.yaml").write_text(MERGE)
     return headrace.open(project.folder)
-
-
-def run(project: Project, *arguments: str) -> Result:
-    return CliRunner().invoke(root, [*arguments, "--project", str(project.folder)])
 
 
 def test_what_is_made_of_others_is_not_sent(merged: Project) -> None:

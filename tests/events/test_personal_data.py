@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from as_typed import run
 from headrace_features.online.row import OnlineRow, Order
 from headrace_ingestion import DeclarationError, SettingsError
 from headrace_ingestion.pii import PiiSecret, is_hash
 from headrace_ingestion.testing import FakeBroker
 
 import headrace
-from headrace.cli.root import root
 from headrace.events import Events
 from headrace.events.importing import import_files
 from headrace.online import open_online_store
@@ -51,11 +50,6 @@ def riders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     return headrace.open(tmp_path)
-
-
-def run(project: Project, *arguments: str) -> Result:
-    """Run `headrace` on the project."""
-    return CliRunner().invoke(root, [*arguments, "--project", str(project.folder)])
 
 
 def test_the_secret_of_a_project_is_made_once_for_nobody_else_to_read(riders: Project) -> None:

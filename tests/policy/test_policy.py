@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from as_typed import run
 from headrace_ingestion.errors import DeclarationError
 from headrace_lake.audit import Note
 from headrace_lake.catalog import Lake
@@ -15,7 +15,6 @@ from headrace_lake.schemas import arrow_schema
 from headrace_lake.tables import late_events_table
 
 import headrace
-from headrace.cli.root import root
 from headrace.policy.audit import MOST_NOTES, Audit
 from headrace.policy.origins import copies_of
 from headrace.policy.reading import guard_of
@@ -59,11 +58,6 @@ def project(tmp_path: Path) -> Project:
     rows = [{"view": "v", "event": event, "event_id": "e", "key": "k"} for event in ("call", "test", None)]
     append_rows(project.folders.lake, spec, pa.Table.from_pylist(rows, schema=arrow_schema(spec)), "test")
     return project
-
-
-def run(project: Project, *arguments: str) -> Result:
-    """Run `headrace` on the project."""
-    return CliRunner().invoke(root, [*arguments, "--project", str(project.folder)])
 
 
 def policy(project: Project) -> Policy:
