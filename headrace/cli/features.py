@@ -81,7 +81,6 @@ def plan(call: Invocation, view: str | None, engine: str) -> None:
             "",
         )
         return
-    shown_jobs = set()
     for entry in planned:
         call.output.line(
             f"view {entry.view.name}  key {entry.view.key}  declaration {entry.view.digest}  job {entry.group}"
@@ -95,9 +94,12 @@ def plan(call: Invocation, view: str | None, engine: str) -> None:
             call.output.line(f"hint: {entry.view.origin} {hint}")
         call.output.line(f"state in {entry.state_backend}: {state_words(entry.state)}")
         call.output.table(("column", "type"), entry.columns)
+        call.output.line("")
+    shown_jobs = set()
+    for entry in planned:
         if engine in ("flink", "both") and entry.group not in shown_jobs:
             shown_jobs.add(entry.group)
-            call.output.line(f"\n-- Flink SQL of the job {entry.group}")
+            call.output.line(f"-- Flink SQL of the job {entry.group}")
             call.output.line("\n".join(f"{statement};\n" for statement in entry.flink_sql))
         if engine in ("duckdb", "both"):
             call.output.line(f"-- DuckDB SQL of the view {entry.view.name}\n{entry.duckdb_sql};\n")
