@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from headrace_lake.catalog import Lake
 
     from headrace.events import Events
-    from headrace.features import Features
+    from headrace.features.project_features import Features
     from headrace.models import Models
 
 
@@ -148,7 +148,7 @@ class Project:
     @cached_property
     def features(self) -> "Features":
         """Plan, verify and read features."""
-        from headrace.features import Features
+        from headrace.features.project_features import Features
 
         return Features(self)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from headrace_features.parity_report import ParityReport
     from headrace_features.reconcile_report import ReconcileReport
 
-    from headrace.backfill import Engine
+    from headrace.features.backfill import Engine
 
 
 @click.group()

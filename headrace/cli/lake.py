@@ -81,7 +81,7 @@ def compact(call: Invocation, tables: tuple[str, ...], target_bytes: int | None,
 
     With --rewrite, the tables named are laid out as the access card of their event says; the writer has to be at rest.
     """
-    from headrace.upkeep import compact_tables
+    from headrace.upkeep.tables import compact_tables
 
     if rewrite and not tables:
         raise click.UsageError(
@@ -101,7 +101,7 @@ def compact(call: Invocation, tables: tuple[str, ...], target_bytes: int | None,
 @common_options
 def retain(call: Invocation, tables: tuple[str, ...], dry_run: bool) -> None:
     """Recompress and delete rows that are old enough by their event time, as upkeep.retain of headrace.yaml says."""
-    from headrace.upkeep import retain_tables
+    from headrace.upkeep.tables import retain_tables
 
     with working("retaining"):
         done = retain_tables(call.project, tables, dry_run=dry_run)
@@ -126,7 +126,7 @@ def retain(call: Invocation, tables: tuple[str, ...], dry_run: bool) -> None:
 @common_options
 def vacuum(call: Invocation, tables: tuple[str, ...], age: "timedelta | None", dry_run: bool) -> None:
     """Remove files that no reader can mean any more, and the log of that time. Time travel goes back as far as this."""
-    from headrace.upkeep import vacuum_tables
+    from headrace.upkeep.tables import vacuum_tables
 
     with working("removing files"):
         done = vacuum_tables(call.project, tables, age=age, dry_run=dry_run)

@@ -17,7 +17,7 @@ def quality(call: Invocation, tables: tuple[str, ...]) -> None:
     What was found stands in ops.quality, rows of rules with `quarantine: true` in ops.quarantine. `headrace up` does
     the same by itself, every upkeep.quality_every.
     """
-    from headrace.quality import check_quality
+    from headrace.upkeep.quality import check_quality
 
     with working("checking"):
         findings = check_quality(call.project, tables)

@@ -19,7 +19,7 @@ def rebuild(call: Invocation, tables: tuple[str, ...], allow_loss: bool, allow_c
     Rows that no topic holds are taken over. The stack runs on. Each table is swapped in one commit: a command that is
     ended leaves the old rows or the new ones.
     """
-    from headrace.rebuild import rebuild as run
+    from headrace.upkeep.rebuild import rebuild as run
 
     done = run(
         call.project, tables, allow_loss=allow_loss, allow_changes=allow_changes, dry_run=dry_run,

@@ -14,7 +14,7 @@ def rollup(call: Invocation, names: tuple[str, ...]) -> None:
 
     Only panes that are closed have rows; those whose events have changed since are computed anew.
     """
-    from headrace.rollups import refresh_rollups
+    from headrace.upkeep.rollups import refresh_rollups
 
     with working("rolling up"):
         done = refresh_rollups(call.project, names)

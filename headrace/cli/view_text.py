@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from headrace_models.impact import Impact
     from headrace_streaming.state_size import StateSize
 
-    from headrace.view_report import Definition, Lineage, ListedView, ViewReport
+    from headrace.features.view_report import Definition, Lineage, ListedView, ViewReport
 
 WIDTH = 100
 _UNITS_MS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000))

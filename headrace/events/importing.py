@@ -282,7 +282,7 @@ def _before_every_job(project: Project, contract: Contract, held: ExitStack) -> 
     """
     from headrace_streaming.checkpoints import StateFolder
 
-    from headrace.backfill import alone, has_rows
+    from headrace.features.backfill import alone, has_rows
     from headrace.flink import state_root
     from headrace.stack.state import running_state
 

@@ -17,12 +17,12 @@ from headrace_lake.upkeep.files import KeptTable, kept_tables, opened, stored_fi
 from headrace_lake.upkeep.rewrite import Engine, ask
 from headrace_lake.views import files_of, quoted, text
 
+from headrace.features.online import open_online_store
 from headrace.forget.saved_files import InFiles, forget_in_files
 from headrace.forget.subject import Subject, conditions, event_ids, named_columns, subject_of
-from headrace.online import open_online_store
 from headrace.project import Project
 from headrace.tables import lake_path, project_tables
-from headrace.upkeep import upkeep_policy
+from headrace.upkeep.tables import upkeep_policy
 
 COMMAND = "headrace lake forget"
 

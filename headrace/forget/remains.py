@@ -16,13 +16,13 @@ from headrace_lake.upkeep.files import KeptTable, kept_tables, opened
 from headrace_lake.upkeep.rewrite import ENGINE_ERRORS, Engine, ask, rewrite_error
 from headrace_lake.views import files_of
 
+from headrace.features.online import open_online_store
 from headrace.forget.forgetting import OutOfReach, of_files, out_of_reach, wanted_rows
 from headrace.forget.saved_files import forget_in_files
 from headrace.forget.subject import Subject, subject_of
-from headrace.online import open_online_store
 from headrace.project import Project
 from headrace.tables import local_lake, project_tables
-from headrace.upkeep import upkeep_policy
+from headrace.upkeep.tables import upkeep_policy
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from headrace_ingestion.errors import DeclarationError, HeadraceError, Retryable
 from headrace_lake.errors import QueryError
 
 from headrace.events.errors import DerivedEventError
-from headrace.features import UnknownViewError
+from headrace.features.project_features import UnknownViewError
 from headrace.policy.rules import PolicyError
 
 

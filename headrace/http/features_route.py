@@ -9,9 +9,9 @@ from headrace_features.online.lookup import OnlineValues, get_online
 from headrace_features.online.store import GuardedStore
 from starlette.concurrency import run_in_threadpool
 
+from headrace.features.online import open_online_store
 from headrace.http.app import Served, answer
 from headrace.http.errors import NotFoundError
-from headrace.online import open_online_store
 from headrace.pii import KeysOfRecords
 from headrace.project import Project
 

@@ -128,7 +128,7 @@ def _span(project: Project, view: View, request: ShadowRequest) -> Span:
 
 
 def _await_events(project: Project, namespace: Namespace) -> None:
-    from headrace.backfill import is_behind_its_rows
+    from headrace.features.backfill import is_behind_its_rows
 
     deadline = time.monotonic() + _LAKE_SECONDS
     while is_behind_its_rows(project, namespace.plan):

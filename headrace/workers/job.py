@@ -76,7 +76,7 @@ def _known_topic(worker: Worker, plan: JobPlan, settings: JobSettings, topic: st
 def _begin_behind_the_past(worker: Worker, plan: JobPlan, settings: JobSettings) -> None:
     """Let a job without state go on where the lake ends, if that knows its views."""
     # DuckDB and Delta cost a second, which a job with state does not need.
-    from headrace.backfill import alone, backfill, bring_online, has_past
+    from headrace.features.backfill import alone, backfill, bring_online, has_past
 
     if SeenTopics(settings.state.root).are_several:
         worker.log.warning("the lake has events of several topics of this name: no past is computed from their offsets")

@@ -5,10 +5,10 @@ import sys
 
 from headrace_lake.upkeep.schedule import Upkeep
 
-from headrace.quality import quality_rules
-from headrace.rollups import project_rollups
 from headrace.tables import lake_path, project_tables
-from headrace.upkeep import upkeep_policy
+from headrace.upkeep.quality import quality_rules
+from headrace.upkeep.rollups import project_rollups
+from headrace.upkeep.tables import upkeep_policy
 from headrace.workers.runtime import Worker, run
 
 _NICE = 15

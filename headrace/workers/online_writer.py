@@ -4,7 +4,7 @@ import sys
 
 from headrace_features.online.writer import OnlineWriter
 
-from headrace.online import open_online_store
+from headrace.features.online import open_online_store
 from headrace.topics import make_topics
 from headrace.workers.runtime import Worker, run
 

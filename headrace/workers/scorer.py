@@ -8,7 +8,7 @@ from headrace_models.scoring.live import LiveModels
 from headrace_models.scoring.lookups import OnlineLookups
 from headrace_models.scoring.scorer import Scorer, ScorerOptions
 
-from headrace.online import open_online_store
+from headrace.features.online import open_online_store
 from headrace.topics import make_topics
 from headrace.workers.runtime import Worker, run
 from headrace.workers.stillness import end_when_still

@@ -26,8 +26,8 @@ from lake_project import EVENT, Run, add_calls, answer, failure, run_on
 from lake_records import START_MS, call_record, feature_fields, json_record
 
 from headrace.cli.root import root
+from headrace.features.online import open_online_store
 from headrace.forget.forgetting import forget
-from headrace.online import open_online_store
 from headrace.project import Project, open_project
 from headrace.tables import project_tables
 

@@ -17,10 +17,10 @@ from headrace_lake.schemas import arrow_schema
 from headrace_streaming.checkpoints import StateFolder
 from lake_project import EVENT, add_calls, answer, failure, run_on
 
-from headrace.backfill import alone, has_past
 from headrace.cli.root import root
 from headrace.events import importing
 from headrace.events.importing import FIRST_OFFSET
+from headrace.features.backfill import alone, has_past
 from headrace.flink import state_root
 from headrace.project import Project, open_project
 from headrace.tables import lake_path, project_tables

@@ -14,9 +14,9 @@ from headrace_lake.upkeep.schedule import Upkeep
 from lake_project import add_calls, answer, failure, make_project, run_on
 
 from headrace.project import open_project
-from headrace.quality import quality_rules
 from headrace.tables import open_lake, project_tables
-from headrace.upkeep import upkeep_policy
+from headrace.upkeep.quality import quality_rules
+from headrace.upkeep.tables import upkeep_policy
 
 NOON = datetime(2025, 1, 8, 0, 0, 0, 200_000, tzinfo=UTC)
 """A week, and a little, after the calls of the project."""

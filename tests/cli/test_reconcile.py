@@ -12,7 +12,7 @@ from store_cases import CALL, SUBSCRIBER, load_project
 
 import headrace
 from headrace.cli.root import root
-from headrace.online import open_online_store
+from headrace.features.online import open_online_store
 from headrace.project import Project
 
 SUM = "duration_s_sum_1h"

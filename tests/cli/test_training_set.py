@@ -12,7 +12,7 @@ from store_cases import CALL, CELL, SUBSCRIBER, TICK, load_project
 
 import headrace
 from headrace.cli.root import root
-from headrace.features import UnknownViewError
+from headrace.features.project_features import UnknownViewError
 from headrace.pii import stored_key
 from headrace.project import Project
 

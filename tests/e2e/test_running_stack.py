@@ -21,8 +21,8 @@ from kafka import KafkaAdminClient
 from nbclient import NotebookClient
 
 import headrace
-from headrace.backfill import BackfillError
-from headrace.online import open_online_store
+from headrace.features.backfill import BackfillError
+from headrace.features.online import open_online_store
 from headrace.pii import stored_key
 from headrace.project import Project
 from headrace.shadow.namespace import namespaces_folder

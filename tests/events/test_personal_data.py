@@ -16,7 +16,7 @@ from headrace_ingestion.testing import FakeBroker
 import headrace
 from headrace.events import Events
 from headrace.events.importing import import_files
-from headrace.online import open_online_store
+from headrace.features.online import open_online_store
 from headrace.pii import project_secret, stored_key
 from headrace.project import Project
 

@@ -144,7 +144,7 @@ def test_the_command_serves_until_it_is_stopped(broker: Any, project: Project) -
 def test_features_are_read_with_their_age(project: Project, client: Client) -> None:
     from headrace_features.online.row import OnlineRow, Order
 
-    from headrace.online import open_online_store
+    from headrace.features.online import open_online_store
 
     view = project.views["series"]
     row = OnlineRow("a/b", Order(0, 1_700_000_000_000, 7, 0, 0), 1_700_000_000_000, view.digest, b"{}")

@@ -11,7 +11,7 @@ from served_project import CONTRACT, written_project
 from serving import Client, serving
 
 import headrace
-from headrace.online import open_online_store
+from headrace.features.online import open_online_store
 
 SECRET = "0123456789abcdef"
 AT = "2026-01-31T12:00:00Z"

@@ -11,8 +11,8 @@ from headrace_features.online.row import OnlineRow, Order
 from served_project import written_project
 from serving import Client, serving
 
+from headrace.features.online import open_online_store
 from headrace.http.keys import project_keys
-from headrace.online import open_online_store
 from headrace.project import Project
 
 POLICY = """\

@@ -23,8 +23,8 @@ import headrace
 from headrace.cli.root import root
 from headrace.forget.forgetting import forget
 from headrace.project import Project
-from headrace.rebuild import RebuildError, rebuild
 from headrace.tables import project_tables
+from headrace.upkeep.rebuild import RebuildError, rebuild
 
 ROWS = 60
 

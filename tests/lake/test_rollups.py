@@ -19,8 +19,8 @@ from lake_project import EVENT, answer, failure, run_on
 from lake_records import CALL, call_record
 
 from headrace.project import Project, open_project
-from headrace.rollups import project_rollups, refresh_rollups
 from headrace.tables import project_tables
+from headrace.upkeep.rollups import project_rollups, refresh_rollups
 
 NOON = datetime(2024, 12, 31, 12, tzinfo=UTC)
 ROLLUP = """

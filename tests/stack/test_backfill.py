@@ -11,7 +11,7 @@ from headrace_streaming.checkpoints import StateFolder
 from headrace_streaming.plan import JobPlan, plan_groups
 
 import headrace
-from headrace.backfill import BackfillError, alone, backfill
+from headrace.features.backfill import BackfillError, alone, backfill
 from headrace.stack.ports import free_ports
 
 EVENT = """

@@ -17,7 +17,7 @@ from headrace_lake.tables import TableSpec, events_table
 from headrace_streaming.checkpoints import StateFolder
 
 import headrace
-from headrace.backfill import BackfillError, backfill
+from headrace.features.backfill import BackfillError, backfill
 from headrace.project import Project
 from headrace.shadow.fill import lacking_of
 from headrace.tables import view_table

@@ -13,7 +13,7 @@ from headrace_streaming.topics import GroupTopics
 from kafka import KafkaAdminClient
 from lake_records import CALL, until
 
-from headrace.backfill import BackfillError, _check_is_one_topic
+from headrace.features.backfill import BackfillError, _check_is_one_topic
 from headrace.topic_identity import SeenTopics, await_another, topic_id
 
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from headrace_models.impact import Impact
     from headrace_streaming.state_size import StateSize
 
-    from headrace.backfill import BackfillReport, Engine
+    from headrace.features.backfill import BackfillReport, Engine
+    from headrace.features.view_report import ListedView, ViewReport
     from headrace.project import Project
     from headrace.shadow.span import Bound
-    from headrace.view_report import ListedView, ViewReport
 
 
 class UnknownViewError(HeadraceError):
@@ -158,7 +158,7 @@ class Features:
         """
         from headrace_features.reconcile import reconcile
 
-        from headrace.online import open_online_store
+        from headrace.features.online import open_online_store
 
         view = self.view(name)
         with open_online_store(self._project) as store:
@@ -183,7 +183,7 @@ class Features:
             NotRunningError: The stack of this project is down.
             BackfillError: The past of the present declaration is complete.
         """
-        from headrace.backfill import backfill_running
+        from headrace.features.backfill import backfill_running
 
         return backfill_running(self._project, self._project.plans[self.view(name).group], engine, say=say)
 
@@ -249,7 +249,7 @@ class Features:
         """
         from headrace_features.online.lookup import get_online
 
-        from headrace.online import open_online_store
+        from headrace.features.online import open_online_store
         from headrace.pii import stored_key
 
         view = self.view(name)
@@ -288,7 +288,7 @@ class Features:
             FeatureStoreError: The spine does not fit, or there is none for several views.
             QueryError: The query is wrong.
         """
-        from headrace.training_sets import Request, training_set
+        from headrace.features.training_sets import Request, training_set
 
         names = [views] if isinstance(views, str) else list(dict.fromkeys(views))
         chosen = tuple(self.view(name) for name in names)
@@ -318,7 +318,7 @@ class Features:
         """
         from headrace_models.errors import TrainingDataError
 
-        from headrace.view_report import models_of
+        from headrace.features.view_report import models_of
 
         models = models_of(self._project, self.view(name))
         if not models:
@@ -337,7 +337,7 @@ class Features:
         """
         from headrace_features.feature_store.repository import generate_repository
 
-        from headrace.online import online_config
+        from headrace.features.online import online_config
         from headrace.tables import local_lake
 
         project = self._project
@@ -381,7 +381,7 @@ class Features:
             DeclarationError: A declaration is wrong.
             QueryError: The lake holds more than can be judged in ten minutes.
         """
-        from headrace.view_report import report_view
+        from headrace.features.view_report import report_view
 
         return report_view(self._project, self.view(name), now=datetime.now(UTC), last=last)
 
@@ -391,6 +391,6 @@ class Features:
         Raises:
             DeclarationError: A declaration is wrong.
         """
-        from headrace.view_report import list_views
+        from headrace.features.view_report import list_views
 
         return list_views(self._project)

@@ -25,7 +25,7 @@ from headrace_lake.upkeep.rewrite import ENGINE_ERRORS, Engine
 
 from headrace.project import Project
 from headrace.tables import local_lake, project_tables
-from headrace.upkeep import upkeep_policy
+from headrace.upkeep.tables import upkeep_policy
 
 
 class RebuildError(HeadraceError):
