@@ -21,6 +21,7 @@ from headrace.bench.figures import summary
 from headrace.bench.lake_visible import visible_ms
 from headrace.bench.project import contract_of, make_project
 from headrace.bench.workload import START_MS, STEP_MS, Workload, messages
+from headrace.collector import collect_as_usual, collect_seldom
 
 _APP_ID = "headrace/bench/0"
 _QUERY_ROUNDS = 5
@@ -154,7 +155,6 @@ def write_rows(bench: LakeBench, lake: Path, contract: Contract) -> Written:
 
     spec = events_table(contract)
     decode = compile_decoder(spec)
-    decode([])  # the first Arrow array of a process imports pandas
     decodes_ms: list[float] = []
     commits_ms: list[float] = []
     cpu_seconds = 0.0
@@ -262,7 +262,19 @@ def compact_all(lake: Path, contract: Contract) -> dict[str, Any]:
 def _on_one_core(bench: LakeBench, lake: Path, contract: Contract) -> Written:
     # A process of its own: the threads of Delta are bound to the core only if it is so before they are made.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_bind) as pool:
-        return pool.submit(write_rows, bench, lake, contract).result()
+        return pool.submit(_write_as_a_worker, bench, lake, contract).result()
+
+
+def _write_as_a_worker(bench: LakeBench, lake: Path, contract: Contract) -> Written:
+    from headrace_lake.decode import compile_decoder
+    from headrace_lake.tables import events_table
+
+    compile_decoder(events_table(contract))([])  # the first Arrow array of a process imports pandas
+    collect_seldom()
+    try:
+        return write_rows(bench, lake, contract)
+    finally:
+        collect_as_usual()
 
 
 def _bind() -> None:

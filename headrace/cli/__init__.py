@@ -3,6 +3,9 @@
 
 def main() -> None:
     """Run the command line with the arguments of this process."""
+    from headrace.collector import collect_seldom
+
+    collect_seldom()
     from headrace.cli.root import root
 
     root()

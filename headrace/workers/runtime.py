@@ -1,6 +1,5 @@
 """What every worker does at its start and at its end: leash, logging, SIGTERM, readiness."""
 
-import gc
 import json
 import logging
 import os
@@ -18,6 +17,7 @@ from types import FrameType
 
 from headrace_ingestion.errors import HeadraceError
 
+from headrace.collector import collect_as_usual, collect_seldom
 from headrace.project import Project, open_project
 from headrace.settings import LogSettings
 from headrace.stack.cache import atomic_file
@@ -50,8 +50,7 @@ class Worker:
 
     def ready(self, **facts: object) -> None:
         """Tell that the worker does its work now. `facts` are JSON values that `headrace status` may show."""
-        # Modules and what they hold stay: a full collection of them takes half a second, in which no thread runs.
-        gc.freeze()
+        collect_seldom()
         text = json.dumps({"pid": os.getpid(), "ready_at_ms": time.time_ns() // 1_000_000, **facts})
         with atomic_file(StackFolders(self.project.folder).ready_file(self.name)) as part:
             part.write_text(text)
@@ -114,8 +113,7 @@ def run(
         logging.getLogger(f"headrace.{name}").error("%s: %s", type(error).__name__, text)
         return 1
     finally:
-        # What was frozen at the start is never freed, of which DuckDB complains at the exit, object by object.
-        gc.unfreeze()
+        collect_as_usual()
     return 0
 
 
