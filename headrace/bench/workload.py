@@ -59,7 +59,7 @@ def messages(workload: Workload, contract: Contract) -> Iterator[Message]:
         now_ms = START_MS + number * STEP_MS
         event_id = ids()
         encoded = encode(_fields(random, workload.keys, now_ms))
-        headers = [(CONTRACT, label), (TRACEPARENT, traceparent_of(event_id).encode()), (EVENT_ID, event_id.encode())]
+        headers = [(EVENT_ID, event_id.encode()), (CONTRACT, label), (TRACEPARENT, traceparent_of(event_id).encode())]
         yield Message(encoded.key, encoded.value, headers, now_ms)
 
 

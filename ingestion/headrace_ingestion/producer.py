@@ -225,8 +225,7 @@ class Producer:
             trace = current_traceparent()
         if trace is None:
             trace = traceparent_of(event_id) if own_id else new_traceparent()
-        # Java looks for a header from the end, and decodes each name that it passes: the job reads the id alone.
-        headers = [event.header, (TRACEPARENT, trace.encode()), (EVENT_ID, event_id.encode())]
+        headers = [(EVENT_ID, event_id.encode()), event.header, (TRACEPARENT, trace.encode())]
         record = OutgoingRecord(event.topic, encoded.key, encoded.value, headers, now_ms)
         delivery = Delivery(event_id, record, self._clock.monotonic_seconds(), self._outbox)
         ready = self._transport.ready(event.topic)
